@@ -1,0 +1,433 @@
+/**
+ * Ops: what is computed, as mathematics with dimensions and dtypes, independent of kernel and machine.
+ * A trace is an ordered DAG of ops. The TypeBox schemas are the single source of the types, the JSON Lines
+ * validation and the documentation.
+ */
+import { type Static, Type } from '@sinclair/typebox';
+import { bytesOf, DTYPES, type DType } from '../base/dtype.js';
+
+const dim = (description: string) => Type.Integer({ minimum: 1, description });
+const DTypeSchema = Type.Unsafe<DType>(Type.String({ enum: [...DTYPES] }));
+
+/** Activation functions that kernels can fuse or run as a map. */
+export const ACTIVATIONS = ['relu', 'gelu', 'gelu_tanh', 'silu', 'sigmoid', 'tanh', 'exp', 'none'] as const;
+export type Activation = (typeof ACTIVATIONS)[number];
+const ActivationSchema = Type.Unsafe<Activation>(Type.String({ enum: [...ACTIVATIONS] }));
+
+/** Element-wise functions, by name, with their arity. */
+export const ELEMENTWISE = {
+  add: 2,
+  sub: 2,
+  mul: 2,
+  div: 2,
+  pow: 2,
+  relu: 1,
+  gelu: 1,
+  gelu_tanh: 1,
+  silu: 1,
+  sigmoid: 1,
+  tanh: 1,
+  exp: 1,
+  scale: 1,
+  cast: 1,
+  copy: 1,
+  /** silu(a)·b and gelu(a)·b: the gated activations */ swiglu: 2,
+  geglu: 2,
+  /** cast to a narrower dtype after a row or block scale */ quantise: 1,
+} as const;
+export type ElementwiseFn = keyof typeof ELEMENTWISE;
+
+const common = {
+  id: Type.String({ minLength: 1, description: 'unique within the trace' }),
+  name: Type.String({ description: 'what a reader calls it, e.g. layer.attention.q_proj' }),
+  repeat: Type.Integer({ minimum: 1, default: 1, description: 'how many times it runs (identical layers)' }),
+  deps: Type.Array(Type.String(), { default: [], description: 'ids of ops whose results it reads' }),
+  phase: Type.Optional(Type.String({ description: 'prefill, decode@2048, …: groups ops in reports' })),
+};
+
+export const OpSchemas = {
+  /** C[batch,m,n] = act(A[batch,m,k] · B[batch,k,n] + bias) (+ residual). */
+  matmul: Type.Object(
+    {
+      kind: Type.Literal('matmul'),
+      ...common,
+      batch: dim('independent products'),
+      m: dim('rows'),
+      n: dim('columns'),
+      k: dim('reduction'),
+      a: DTypeSchema,
+      b: DTypeSchema,
+      c: DTypeSchema,
+      accumulate: DTypeSchema,
+      weights: Type.Boolean({
+        description: 'B is a parameter: read once a step, with reuse distance of the whole model',
+      }),
+      bias: Type.Boolean({ default: false }),
+      activation: ActivationSchema,
+      residual: Type.Boolean({ default: false }),
+    },
+    { additionalProperties: false },
+  ),
+  /** Per-expert products: rows of each expert in `rows_by_group`; C[r,n] = A[r,k] · B[group(r),k,n]. */
+  grouped_matmul: Type.Object(
+    {
+      kind: Type.Literal('grouped_matmul'),
+      ...common,
+      groups: dim('experts that receive at least one row'),
+      rows: dim('token–expert pairs'),
+      n: dim('columns'),
+      k: dim('reduction'),
+      rows_by_group: Type.Optional(
+        Type.Array(Type.Integer({ minimum: 0 }), { description: 'ragged: rows of each group; even when absent' }),
+      ),
+      a: DTypeSchema,
+      b: DTypeSchema,
+      c: DTypeSchema,
+      accumulate: DTypeSchema,
+      activation: ActivationSchema,
+    },
+    { additionalProperties: false },
+  ),
+  /** softmax(Q Kᵀ / √d + mask) V, per batch and head. */
+  attention: Type.Object(
+    {
+      kind: Type.Literal('attention'),
+      ...common,
+      batch: dim('sequences'),
+      heads: dim('query heads'),
+      kv_heads: dim('key/value heads'),
+      q_len: dim('queries per sequence'),
+      kv_len: dim('keys per sequence (the longest, when ragged)'),
+      head_dim: dim('width of a head'),
+      causal: Type.Boolean(),
+      window: Type.Integer({ minimum: 0, default: 0, description: 'keys a query sees; 0: all' }),
+      kv_lens: Type.Optional(
+        Type.Array(Type.Integer({ minimum: 1 }), { description: 'ragged: keys of each sequence' }),
+      ),
+      q: DTypeSchema,
+      kv: DTypeSchema,
+      o: DTypeSchema,
+    },
+    { additionalProperties: false },
+  ),
+  softmax: Type.Object(
+    { kind: Type.Literal('softmax'), ...common, rows: dim('rows'), cols: dim('columns'), dtype: DTypeSchema },
+    { additionalProperties: false },
+  ),
+  /** Layer or RMS norm over `cols`; with `residual` it also adds and writes back the residual stream. */
+  normalise: Type.Object(
+    {
+      kind: Type.Literal('normalise'),
+      ...common,
+      norm: Type.Union([Type.Literal('layer'), Type.Literal('rms')]),
+      rows: dim('rows'),
+      cols: dim('columns'),
+      residual: Type.Boolean({ default: false }),
+      dtype: DTypeSchema,
+    },
+    { additionalProperties: false },
+  ),
+  elementwise: Type.Object(
+    {
+      kind: Type.Literal('elementwise'),
+      ...common,
+      fn: Type.Unsafe<ElementwiseFn>(Type.String({ enum: Object.keys(ELEMENTWISE) })),
+      n: dim('elements of the result'),
+      dtype: DTypeSchema,
+      out: Type.Optional(DTypeSchema),
+    },
+    { additionalProperties: false },
+  ),
+  /** Rotary position embedding of rows × heads × head_dim, in place. */
+  rotary: Type.Object(
+    {
+      kind: Type.Literal('rotary'),
+      ...common,
+      rows: dim('tokens'),
+      heads: dim('query plus key heads'),
+      head_dim: dim('width'),
+      dtype: DTypeSchema,
+    },
+    { additionalProperties: false },
+  ),
+  /** Write `rows` new keys and values into the cache. */
+  kv_append: Type.Object(
+    {
+      kind: Type.Literal('kv_append'),
+      ...common,
+      rows: dim('tokens'),
+      cols: dim('kv_heads × head_dim × 2'),
+      dtype: DTypeSchema,
+      kv: DTypeSchema,
+    },
+    { additionalProperties: false },
+  ),
+  /** Rows of a table by index: out[r,:] = table[index[r],:]. */
+  gather: Type.Object(
+    {
+      kind: Type.Literal('gather'),
+      ...common,
+      rows: dim('rows gathered'),
+      cols: dim('width'),
+      table_rows: dim('rows of the table'),
+      dtype: DTypeSchema,
+    },
+    { additionalProperties: false },
+  ),
+  /** Rows by index into a result, combining (add) when several land in one place; `fan_in` rows per result row. */
+  scatter: Type.Object(
+    {
+      kind: Type.Literal('scatter'),
+      ...common,
+      rows: dim('rows scattered'),
+      cols: dim('width'),
+      fan_in: dim('rows combined into one'),
+      dtype: DTypeSchema,
+    },
+    { additionalProperties: false },
+  ),
+  /** softmax over experts and the top k of them, per token. */
+  topk: Type.Object(
+    {
+      kind: Type.Literal('topk'),
+      ...common,
+      rows: dim('tokens'),
+      cols: dim('experts'),
+      k: dim('chosen'),
+      dtype: DTypeSchema,
+    },
+    { additionalProperties: false },
+  ),
+  transpose: Type.Object(
+    {
+      kind: Type.Literal('transpose'),
+      ...common,
+      batch: dim('matrices'),
+      rows: dim('rows'),
+      cols: dim('columns'),
+      dtype: DTypeSchema,
+    },
+    { additionalProperties: false },
+  ),
+  reduce: Type.Object(
+    {
+      kind: Type.Literal('reduce'),
+      ...common,
+      rows: dim('rows'),
+      cols: dim('columns reduced'),
+      op: Type.Union([Type.Literal('sum'), Type.Literal('max')]),
+      dtype: DTypeSchema,
+    },
+    { additionalProperties: false },
+  ),
+  /** A collective over `devices` linked devices; `elements` per device. */
+  collective: Type.Object(
+    {
+      kind: Type.Literal('collective'),
+      ...common,
+      collective: Type.Union([
+        Type.Literal('all_reduce'),
+        Type.Literal('all_gather'),
+        Type.Literal('reduce_scatter'),
+        Type.Literal('all_to_all'),
+      ]),
+      elements: dim('elements of the full tensor'),
+      devices: Type.Integer({ minimum: 2 }),
+      dtype: DTypeSchema,
+    },
+    { additionalProperties: false },
+  ),
+  /** 2-D convolution, NCHW dims, `kernel`×`kernel` window. */
+  conv2d: Type.Object(
+    {
+      kind: Type.Literal('conv2d'),
+      ...common,
+      batch: dim('images'),
+      in_channels: dim('in'),
+      out_channels: dim('out'),
+      height: dim('input height'),
+      width: dim('input width'),
+      kernel: dim('window'),
+      stride: dim('stride'),
+      padding: Type.Integer({ minimum: 0, default: 0 }),
+      a: DTypeSchema,
+      b: DTypeSchema,
+      c: DTypeSchema,
+      accumulate: DTypeSchema,
+      bias: Type.Boolean({ default: false }),
+    },
+    { additionalProperties: false },
+  ),
+} as const;
+
+export type OpKind = keyof typeof OpSchemas;
+export const OP_KINDS = Object.keys(OpSchemas) as OpKind[];
+export type OpOf<K extends OpKind> = Static<(typeof OpSchemas)[K]>;
+export type Op = { [K in OpKind]: OpOf<K> }[OpKind];
+
+/** A trace: header facts and the ops in an order that respects `deps`. */
+export interface Trace {
+  readonly name: string;
+  /** What it came from and every parameter that shaped it, for reports. */
+  readonly source: Readonly<Record<string, string | number | boolean>>;
+  readonly ops: readonly Op[];
+  /** Devices the trace is sharded over; ops are those of one device. */
+  readonly devices: number;
+  /** Bytes that must live on one device throughout: parameters, KV cache, the largest activations. */
+  readonly footprint_B: { readonly weights: number; readonly kv_cache: number; readonly activations: number };
+  /** Parameters of the whole model (all devices). */
+  readonly parameters: number;
+  /** Tokens (or images, frames) that one replay produces, for per-token figures. */
+  readonly produces?: { readonly unit: 'token' | 'image' | 'frame' | 'sequence'; readonly count: number };
+}
+
+/** Query–key pairs that the mask lets through, per head, summed over the batch. Queries are the last `q_len` of `kv_len`. */
+export function attentionPairs(op: OpOf<'attention'>): number {
+  const lens = op.kv_lens ?? [op.kv_len];
+  const weight = op.kv_lens ? 1 : op.batch;
+  let pairs = 0;
+  for (const kv of lens) {
+    if (!op.causal && op.window === 0) {
+      pairs += op.q_len * kv;
+      continue;
+    }
+    // query i (0-based) stands at position kv − q_len + i and sees keys (position − window, position]
+    const offset = kv - op.q_len;
+    const reach = op.window > 0 ? op.window : Number.POSITIVE_INFINITY;
+    if (!op.causal) {
+      pairs += op.q_len * Math.min(kv, reach);
+      continue;
+    }
+    const first = Math.max(1, offset + 1);
+    const last = Math.max(1, offset + op.q_len);
+    const clipped = Math.min(Math.max(reach - first + 1, 0), op.q_len);
+    const unclippedLast = Math.min(last, reach);
+    pairs += clipped > 0 ? ((first + unclippedLast) * (unclippedLast - first + 1)) / 2 : 0;
+    pairs += (op.q_len - Math.max(0, unclippedLast - first + 1)) * Math.min(reach, last);
+  }
+  return pairs * weight;
+}
+
+/** Useful floating-point operations of one repeat: products and sums of matrix work (causal halves once), 1 per element-function elsewhere. */
+export function flopsOf(op: Op): number {
+  switch (op.kind) {
+    case 'matmul':
+      return 2 * op.batch * op.m * op.n * op.k;
+    case 'grouped_matmul':
+      return 2 * op.rows * op.n * op.k;
+    case 'attention':
+      return 4 * attentionPairs(op) * op.heads * op.head_dim;
+    case 'conv2d': {
+      const [ho, wo] = convOut(op);
+      return 2 * op.batch * op.out_channels * ho * wo * op.in_channels * op.kernel * op.kernel;
+    }
+    case 'softmax':
+      return 5 * op.rows * op.cols;
+    case 'normalise':
+      return (op.norm === 'layer' ? 7 : 4) * op.rows * op.cols + (op.residual ? op.rows * op.cols : 0);
+    case 'elementwise':
+      return op.n;
+    case 'rotary':
+      return 3 * op.rows * op.heads * op.head_dim;
+    case 'scatter':
+      return op.rows * op.cols;
+    case 'topk':
+      return op.rows * op.cols * 5;
+    case 'reduce':
+      return op.rows * op.cols;
+    case 'collective':
+      return op.collective === 'all_reduce' || op.collective === 'reduce_scatter' ? op.elements : 0;
+    case 'kv_append':
+    case 'gather':
+    case 'transpose':
+      return 0;
+  }
+}
+
+/** Output height and width of a convolution. */
+export function convOut(op: OpOf<'conv2d'>): [number, number] {
+  return [
+    Math.floor((op.height + 2 * op.padding - op.kernel) / op.stride) + 1,
+    Math.floor((op.width + 2 * op.padding - op.kernel) / op.stride) + 1,
+  ];
+}
+
+/** Bytes each input must be read and each output written at least once: the compulsory traffic of one repeat. */
+export function compulsoryBytesOf(op: Op): { read_B: number; write_B: number } {
+  const b = bytesOf;
+  switch (op.kind) {
+    case 'matmul':
+      return {
+        read_B:
+          op.batch * (op.m * op.k * b(op.a) + op.k * op.n * b(op.b) + (op.residual ? op.m * op.n * b(op.c) : 0)) +
+          (op.bias ? op.n * b(op.c) : 0),
+        write_B: op.batch * op.m * op.n * b(op.c),
+      };
+    case 'grouped_matmul':
+      return {
+        read_B: op.rows * op.k * b(op.a) + op.groups * op.k * op.n * b(op.b),
+        write_B: op.rows * op.n * b(op.c),
+      };
+    case 'attention': {
+      const keys = op.kv_lens
+        ? op.kv_lens.reduce((s, x) => s + visibleKeys(op, x), 0)
+        : op.batch * visibleKeys(op, op.kv_len);
+      const q = op.batch * op.q_len * op.heads * op.head_dim;
+      return { read_B: q * b(op.q) + 2 * keys * op.kv_heads * op.head_dim * b(op.kv), write_B: q * b(op.o) };
+    }
+    case 'conv2d': {
+      const [ho, wo] = convOut(op);
+      return {
+        read_B:
+          op.batch * op.in_channels * op.height * op.width * b(op.a) +
+          op.out_channels * op.in_channels * op.kernel ** 2 * b(op.b) +
+          (op.bias ? op.out_channels * b(op.c) : 0),
+        write_B: op.batch * op.out_channels * ho * wo * b(op.c),
+      };
+    }
+    case 'softmax':
+      return { read_B: op.rows * op.cols * b(op.dtype), write_B: op.rows * op.cols * b(op.dtype) };
+    case 'normalise':
+      return {
+        read_B:
+          (op.residual ? 2 : 1) * op.rows * op.cols * b(op.dtype) +
+          (op.norm === 'layer' ? 2 : 1) * op.cols * b(op.dtype),
+        write_B: (op.residual ? 2 : 1) * op.rows * op.cols * b(op.dtype),
+      };
+    case 'elementwise':
+      return { read_B: ELEMENTWISE[op.fn] * op.n * b(op.dtype), write_B: op.n * b(op.out ?? op.dtype) };
+    case 'rotary': {
+      const e = op.rows * op.heads * op.head_dim;
+      return { read_B: e * b(op.dtype) + op.rows * op.head_dim * 4, write_B: e * b(op.dtype) };
+    }
+    case 'kv_append':
+      return { read_B: op.rows * op.cols * b(op.dtype), write_B: op.rows * op.cols * b(op.kv) };
+    case 'gather':
+      return {
+        read_B: Math.min(op.rows, op.table_rows) * op.cols * b(op.dtype) + op.rows * 4,
+        write_B: op.rows * op.cols * b(op.dtype),
+      };
+    case 'scatter':
+      return {
+        read_B: op.rows * op.cols * b(op.dtype) + op.rows * 8,
+        write_B: Math.ceil(op.rows / op.fan_in) * op.cols * b(op.dtype),
+      };
+    case 'topk':
+      return { read_B: op.rows * op.cols * b(op.dtype), write_B: op.rows * op.k * 8 };
+    case 'transpose': {
+      const e = op.batch * op.rows * op.cols * b(op.dtype);
+      return { read_B: e, write_B: e };
+    }
+    case 'reduce':
+      return { read_B: op.rows * op.cols * b(op.dtype), write_B: op.rows * b(op.dtype) };
+    case 'collective': {
+      const e = op.elements * b(op.dtype);
+      return { read_B: e, write_B: e };
+    }
+  }
+}
+
+/** Keys of a sequence of `kv` that at least one of its queries sees. */
+function visibleKeys(op: OpOf<'attention'>, kv: number): number {
+  return op.window > 0 ? Math.min(kv, op.window + op.q_len - 1) : kv;
+}
