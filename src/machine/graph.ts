@@ -1,0 +1,206 @@
+/**
+ * The resource graph: what every machine family lowers to, and all that mapper and engine know of hardware.
+ * Stores, links, units, cores with their residency limits, and control. No field names a family.
+ *
+ * Clocks: a resource with `clocked: true` runs from the core clock; its rates and latencies below hold at
+ * `control.clock.nominal_Hz` and scale with it. Others (DRAM, device links) keep theirs.
+ */
+import type { DType } from '../base/dtype.js';
+
+/** How many instances there are: one for the machine, one per core, or one per lane group of a core. */
+export type Scope = 'machine' | 'core';
+
+export interface Store {
+  /** dram, l2, l1, shared, register, buffer, host, disk */
+  readonly id: string;
+  readonly scope: Scope;
+  /** explicit: the program copies into it; cache: filled on the way; home: where tensors live. */
+  readonly role: 'home' | 'cache' | 'explicit';
+  /** Per instance. */
+  readonly capacity_B: number;
+  /** Per instance and direction. */
+  readonly read_B_per_s: number;
+  readonly write_B_per_s: number;
+  /** Reads and writes share one port: their busy times add. */
+  readonly shared_port: boolean;
+  readonly clocked: boolean;
+  readonly latency_s: number;
+  /** Farther half of a partitioned cache: extra latency, and the share of accesses that go there. */
+  readonly far?: { readonly extra_latency_s: number; readonly share: number };
+  /** Allocation unit and transfer unit. */
+  readonly line_B: number;
+  readonly sector_B: number;
+  readonly banks: number;
+  /** Independent slices or channels that addresses are hashed over. */
+  readonly slices: number;
+  /** Fraction of the bandwidth that long sequential streams reach. */
+  readonly sustained_fraction: number;
+  readonly read_pJ_per_B: number;
+  readonly write_pJ_per_B: number;
+}
+
+/** A connection between two stores (ids), or of a device to its peers (`to: 'peer'`). */
+export interface Link {
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
+  /** core: one instance per core. */
+  readonly scope: Scope;
+  readonly B_per_s: number;
+  readonly latency_s: number;
+  readonly clocked: boolean;
+  readonly pJ_per_B: number;
+  /** Bytes one core can have in flight over it (outstanding misses × line); Infinity when not a limit. */
+  readonly in_flight_B: number;
+}
+
+/** A matrix instruction, per core. Rates are dense multiply–accumulates; `sparse_2_4` doubles them where it exists. */
+export interface MmaOp {
+  readonly a: DType;
+  readonly b: DType;
+  readonly acc: DType;
+  readonly macs_per_cycle: number;
+  readonly sparse_2_4: boolean;
+  /** Native instruction tile; partial tiles are padded to it. */
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** Lanes (threads) that issue it together. */
+  readonly lanes: number;
+  readonly latency_cycles: number;
+  /** Where operands come from at issue: register (copied there from shared by each lane group) or shared, directly. */
+  readonly operands: 'register' | 'shared';
+  /** Where the accumulator lives: the core's registers, or a store of the matrix unit's own (then it takes no registers). */
+  readonly accumulator: 'register' | 'own';
+  readonly pJ_per_MAC: number;
+}
+
+/** Classes of scalar work. Kernels' math is expressed in these; each machine states a rate for every class it can do. */
+export const MATH_FNS = [
+  'fma',
+  'add',
+  'mul',
+  'max',
+  'select',
+  'convert',
+  'int',
+  'exp2',
+  'log2',
+  'rcp',
+  'rsqrt',
+  'sqrt',
+  'sin',
+  'tanh',
+  'shuffle',
+] as const;
+export type MathFn = (typeof MATH_FNS)[number];
+
+export interface MathRate {
+  /** Scalar results per cycle and core. */
+  readonly per_cycle: number;
+  readonly latency_cycles: number;
+  readonly pJ: number;
+  /** Pipe it occupies; functions of one pipe share its time. */
+  readonly pipe: string;
+}
+
+export interface Unit {
+  readonly id: string;
+  readonly mma: readonly MmaOp[];
+  /** Rate of a function on a dtype: key `${fn}:${dtype}`; `${fn}` alone is the fallback. */
+  readonly math: Readonly<Record<string, MathRate>>;
+}
+
+/** A core and what may be resident on it. */
+export interface Cores {
+  readonly count: number;
+  /** Cores that are scheduled together (e.g. two SMs of a TPC); 1 when not. */
+  readonly cluster: number;
+  /** Lanes that execute in lockstep, and groups that can issue in one cycle. */
+  readonly lane_group: number;
+  readonly issue_groups: number;
+  readonly max_workgroups: number;
+  readonly max_lanes: number;
+  readonly max_lanes_per_workgroup: number;
+  readonly registers_B: number;
+  readonly max_registers_per_lane_B: number;
+  /** Register allocation granularity per lane. */
+  readonly register_granule_B: number;
+  /** Explicit near storage per core, per workgroup at most, and what the system keeps of it per workgroup. */
+  readonly shared_B: number;
+  readonly shared_per_workgroup_B: number;
+  readonly shared_reserved_B: number;
+  /** Bank of each instruction slot: instructions issued per cycle and core. */
+  readonly issue_per_cycle: number;
+}
+
+export interface Control {
+  /** Cost of a kernel's launch that its user waits for, from a captured graph or one by one from the host. */
+  readonly launch_graph_s: number;
+  readonly launch_eager_s: number;
+  /** From the start of a kernel to its first instruction, and from the last store to the end being seen. */
+  readonly kernel_start_s: number;
+  readonly kernel_drain_s: number;
+  /** Machine-wide interval between dispatched workgroups, and the set-up of one on its core. */
+  readonly dispatch_interval_s: number;
+  readonly workgroup_start_cycles: number;
+  readonly barrier_cycles: number;
+  readonly clock: {
+    readonly nominal_Hz: number;
+    readonly min_Hz: number;
+    /** Dynamic energy of clocked parts ∝ V²; V(f)/V(nominal) = floor + (1 − floor)·f/nominal. */
+    readonly voltage_floor: number;
+  };
+  readonly power_cap_W: number;
+  /** Power drawn whatever runs: leakage, idle clocks, fans and regulators. */
+  readonly static_W: number;
+}
+
+export interface ResourceGraph {
+  readonly name: string;
+  readonly title: string;
+  readonly family: string;
+  /** Far to near: home store first. */
+  readonly stores: readonly Store[];
+  readonly links: readonly Link[];
+  readonly units: readonly Unit[];
+  readonly cores: Cores;
+  readonly control: Control;
+  readonly price_USD?: number;
+  readonly die_area_mm2?: number;
+  /** Most devices one system links together over the peer link. */
+  readonly max_peers: number;
+}
+
+/** Finds a store by id; undefined when the machine has none. */
+export function storeOf(machine: ResourceGraph, id: string): Store | undefined {
+  return machine.stores.find((s) => s.id === id);
+}
+
+/** Finds a link by its end points; undefined when the machine has none. */
+export function linkOf(machine: ResourceGraph, from: string, to: string): Link | undefined {
+  return machine.links.find((l) => l.from === from && l.to === to);
+}
+
+/** The rate of `fn` on `dtype` over all units, with the unit that does it; undefined when no unit can. */
+export function mathRateOf(
+  machine: ResourceGraph,
+  fn: MathFn,
+  dtype: DType,
+): { unit: Unit; rate: MathRate } | undefined {
+  for (const unit of machine.units) {
+    const rate = unit.math[`${fn}:${dtype}`] ?? unit.math[fn];
+    if (rate) return { unit, rate };
+  }
+  return undefined;
+}
+
+/** The fastest matrix instruction for these dtypes; undefined when the machine has none. */
+export function mmaOf(machine: ResourceGraph, a: DType, b: DType, acc: DType): { unit: Unit; op: MmaOp } | undefined {
+  let best: { unit: Unit; op: MmaOp } | undefined;
+  for (const unit of machine.units)
+    for (const op of unit.mma)
+      if (op.a === a && op.b === b && op.acc === acc && (!best || op.macs_per_cycle > best.op.macs_per_cycle))
+        best = { unit, op };
+  return best;
+}
