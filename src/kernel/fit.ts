@@ -1,0 +1,113 @@
+/**
+ * Whether a launch fits a machine, and how many of its workgroups a core holds at once: the smallest of what lanes,
+ * registers, shared storage and workgroup slots allow (the occupancy rules of the vendors' programming guides).
+ */
+import { bytesOf } from '../base/dtype.js';
+import { type Cores, mmaOf, type ResourceGraph } from '../machine/graph.js';
+import type { Mma, Program, Stmt } from './ir.js';
+import type { Launch } from './kernel.js';
+
+/** Registers a lane needs besides tiles: addresses, loop counters, predicates (assumed; CUTLASS mainloops use 24–40). */
+const OVERHEAD_REGISTERS_B = 32 * 4;
+
+export interface Fit {
+  readonly workgroups_per_core: number;
+  readonly limited_by: 'lanes' | 'registers' | 'shared' | 'workgroups' | 'mapping';
+  readonly shared_B: number;
+  readonly registers_per_lane_B: number;
+}
+/** Why it does not fit, with the need and what there is. */
+export interface Misfit {
+  readonly resource: 'lanes' | 'registers' | 'shared';
+  readonly need: number;
+  readonly has: number;
+  readonly message: string;
+}
+
+/** Live bytes of shared tiles, stages included. */
+export function sharedBytes(program: Program): number {
+  let total = 0;
+  for (const t of program.tiles) if (t.level === 'shared') total += t.rows * t.cols * t.stages * bytesOf(t.dtype);
+  return total;
+}
+
+/** Live bytes of register tiles of a workgroup; accumulators that live in the matrix unit's own store left out. */
+export function registerBytes(program: Program, machine: ResourceGraph, mapping: Launch['mapping']): number {
+  let own: Set<string> | undefined;
+  if (mapping.mma === 'matrix') {
+    forEachMma(program.body, (s) => {
+      const op = mmaOf(machine, s.a.dtype, s.b.dtype, s.acc.dtype)?.op;
+      if (op?.accumulator === 'own') {
+        own ??= new Set();
+        own.add(s.acc.name);
+      }
+    });
+  }
+  let total = 0;
+  for (const t of program.tiles)
+    if (t.level === 'register' && !own?.has(t.name)) total += t.rows * t.cols * t.stages * bytesOf(t.dtype);
+  return total;
+}
+
+export function residency(launch: Launch, machine: ResourceGraph): Fit | Misfit {
+  const { program, mapping } = launch;
+  const c: Cores = machine.cores;
+  const shared_B = sharedBytes(program);
+  if (shared_B > c.shared_per_workgroup_B)
+    return {
+      resource: 'shared',
+      need: shared_B,
+      has: c.shared_per_workgroup_B,
+      message: `needs ${kib(shared_B)} of shared memory, has ${kib(c.shared_per_workgroup_B)}`,
+    };
+  if (mapping.lanes > c.max_lanes_per_workgroup)
+    return {
+      resource: 'lanes',
+      need: mapping.lanes,
+      has: c.max_lanes_per_workgroup,
+      message: `needs ${mapping.lanes} lanes per workgroup, has ${c.max_lanes_per_workgroup}`,
+    };
+  const tiles_B = registerBytes(program, machine, mapping) / mapping.lanes;
+  const raw = tiles_B + OVERHEAD_REGISTERS_B;
+  const registers_per_lane_B = Math.ceil(raw / c.register_granule_B) * c.register_granule_B;
+  if (raw > c.max_registers_per_lane_B)
+    return {
+      resource: 'registers',
+      need: raw,
+      has: c.max_registers_per_lane_B,
+      message: `needs ${Math.ceil(raw / 4)} registers per lane, has ${c.max_registers_per_lane_B / 4}`,
+    };
+  let best = c.max_workgroups;
+  let limited_by: Fit['limited_by'] = 'workgroups';
+  const limit = (n: number, by: Fit['limited_by']) => {
+    if (n < best) {
+      best = n;
+      limited_by = by;
+    }
+  };
+  const lanes = Math.ceil(mapping.lanes / c.lane_group) * c.lane_group;
+  limit(Math.floor(c.max_lanes / lanes), 'lanes');
+  limit(Math.floor(c.registers_B / (registers_per_lane_B * lanes)), 'registers');
+  if (shared_B > 0) limit(Math.floor(c.shared_B / (shared_B + c.shared_reserved_B)), 'shared');
+  if (mapping.resident > 0) limit(mapping.resident, 'mapping');
+  if (best < 1)
+    return {
+      resource: 'registers',
+      need: registers_per_lane_B * lanes,
+      has: c.registers_B,
+      message: `needs ${kib(registers_per_lane_B * lanes)} of registers, has ${kib(c.registers_B)}`,
+    };
+  return { workgroups_per_core: best, limited_by, shared_B, registers_per_lane_B };
+}
+
+export const isMisfit = (f: Fit | Misfit): f is Misfit => 'message' in f;
+
+/** Calls `found` on each mma, in program order. */
+export function forEachMma(body: readonly Stmt[], found: (s: Mma) => void): void {
+  for (const s of body) {
+    if (s.kind === 'loop') forEachMma(s.body, found);
+    else if (s.kind === 'mma') found(s);
+  }
+}
+
+const kib = (bytes: number): string => `${Math.round((bytes / 1024) * 10) / 10} KiB`;
