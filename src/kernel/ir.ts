@@ -50,6 +50,8 @@ export interface Tensor {
   readonly role: 'input' | 'output' | 'inout' | 'scratch';
   /** Decides how long ago it was last touched, hence whether a cache still holds it. */
   readonly kind: TensorKind;
+  /** Store or link end it lives at when not the machine's home store: `peer` for another device's memory, `host`. */
+  readonly home?: string;
 }
 
 export interface Tile {
@@ -325,9 +327,9 @@ export function applyInt(op: '+' | '-' | '*' | '/' | '%' | 'min' | 'max', a: num
     case '%':
       return a - b * Math.floor(a / b);
     case 'min':
-      return a < b ? a : b;
+      return Math.min(a, b);
     case 'max':
-      return a > b ? a : b;
+      return Math.max(a, b);
   }
 }
 

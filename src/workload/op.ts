@@ -6,7 +6,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { bytesOf, DTYPES, type DType } from '../base/dtype.js';
 
-const dim = (description: string) => Type.Integer({ minimum: 1, description });
+const dim = (description: string) => Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description });
 const DTypeSchema = Type.Unsafe<DType>(Type.String({ enum: [...DTYPES] }));
 
 /** Activation functions that kernels can fuse or run as a map. */
@@ -103,6 +103,9 @@ export const OpSchemas = {
       window: Type.Integer({ minimum: 0, default: 0, description: 'keys a query sees; 0: all' }),
       kv_lens: Type.Optional(
         Type.Array(Type.Integer({ minimum: 1 }), { description: 'ragged: keys of each sequence' }),
+      ),
+      relative_bias: Type.Optional(
+        Type.Boolean({ description: 'adds a learned bias per head and relative position to the scores (T5)' }),
       ),
       q: DTypeSchema,
       kv: DTypeSchema,
@@ -277,35 +280,27 @@ export interface Trace {
   readonly footprint_B: { readonly weights: number; readonly kv_cache: number; readonly activations: number };
   /** Parameters of the whole model (all devices). */
   readonly parameters: number;
+  /** Of one device's parameters, those that matrix products read (what quantising weights narrows). */
+  readonly linear_parameters?: number;
   /** Tokens (or images, frames) that one replay produces, for per-token figures. */
   readonly produces?: { readonly unit: 'token' | 'image' | 'frame' | 'sequence'; readonly count: number };
 }
 
-/** Query–key pairs that the mask lets through, per head, summed over the batch. Queries are the last `q_len` of `kv_len`. */
+/**
+ * Query–key pairs that the mask lets through, per head, summed over the batch. Queries are the last `q_len` of `kv_len`:
+ * query i stands at p = kv − q_len + i; causal, it sees keys (p − window, p]; otherwise `window` keys around it.
+ */
 export function attentionPairs(op: OpOf<'attention'>): number {
-  const lens = op.kv_lens ?? [op.kv_len];
-  const weight = op.kv_lens ? 1 : op.batch;
-  let pairs = 0;
-  for (const kv of lens) {
-    if (!op.causal && op.window === 0) {
-      pairs += op.q_len * kv;
-      continue;
-    }
-    // query i (0-based) stands at position kv − q_len + i and sees keys (position − window, position]
-    const offset = kv - op.q_len;
-    const reach = op.window > 0 ? op.window : Number.POSITIVE_INFINITY;
-    if (!op.causal) {
-      pairs += op.q_len * Math.min(kv, reach);
-      continue;
-    }
-    const first = Math.max(1, offset + 1);
-    const last = Math.max(1, offset + op.q_len);
-    const clipped = Math.min(Math.max(reach - first + 1, 0), op.q_len);
-    const unclippedLast = Math.min(last, reach);
-    pairs += clipped > 0 ? ((first + unclippedLast) * (unclippedLast - first + 1)) / 2 : 0;
-    pairs += (op.q_len - Math.max(0, unclippedLast - first + 1)) * Math.min(reach, last);
-  }
-  return pairs * weight;
+  const reach = op.window > 0 ? op.window : Number.POSITIVE_INFINITY;
+  const pairsOf = (kv: number) => {
+    if (!op.causal) return op.q_len * Math.min(kv, reach);
+    // counts grow 1 a query from `first` to kv, clipped at the window
+    const first = Math.max(1, kv - op.q_len + 1);
+    const top = Math.min(kv, reach);
+    if (first > top) return (kv - first + 1) * top;
+    return ((first + top) * (top - first + 1)) / 2 + (kv - top) * top;
+  };
+  return op.kv_lens ? op.kv_lens.reduce((sum, kv) => sum + pairsOf(kv), 0) : op.batch * pairsOf(op.kv_len);
 }
 
 /** Useful floating-point operations of one repeat: products and sums of matrix work (causal halves once), 1 per element-function elsewhere. */
@@ -373,7 +368,8 @@ export function compulsoryBytesOf(op: Op): { read_B: number; write_B: number } {
         ? op.kv_lens.reduce((s, x) => s + visibleKeys(op, x), 0)
         : op.batch * visibleKeys(op, op.kv_len);
       const q = op.batch * op.q_len * op.heads * op.head_dim;
-      return { read_B: q * b(op.q) + 2 * keys * op.kv_heads * op.head_dim * b(op.kv), write_B: q * b(op.o) };
+      const bias = op.relative_bias ? op.heads * (op.q_len + op.kv_len - 1) * b(op.q) : 0;
+      return { read_B: q * b(op.q) + 2 * keys * op.kv_heads * op.head_dim * b(op.kv) + bias, write_B: q * b(op.o) };
     }
     case 'conv2d': {
       const [ho, wo] = convOut(op);
