@@ -1,0 +1,158 @@
+/** A spec against a model: is the phase there, do the keys belong to it, do lengths and shards fit; then the defaults. */
+import { bytesOf, type DType } from '../base/dtype.js';
+import { InputError, nearestName } from '../base/errors.js';
+import type { TransformerModel } from './model.js';
+import { shardFault, shardsOf } from './shard.js';
+import { DTYPE_KEYS, formatWorkloadSpec, type Phase, SPEC_KEYS, type SpecKey, type WorkloadSpec } from './spec.js';
+
+/** Number formats per tensor class. */
+export interface Dtypes {
+  /** Residual stream, norms, logits, embedding tables: never narrower than 16 bits. */
+  readonly stream: DType;
+  /** Left operand of the products with parameters. */
+  readonly activations: DType;
+  /** Parameters of those products. */
+  readonly weights: DType;
+  /** Parameters of the lm head; those of the stream when it is the token table. */
+  readonly head: DType;
+  /** Keys and values in the cache. */
+  readonly kv: DType;
+}
+
+export interface ResolvedSpec {
+  readonly phase: Phase;
+  readonly batch: number;
+  /** One of them per phase, as `PHASE_KEYS` says. */
+  readonly seq: number;
+  readonly context: number;
+  readonly prompt: number;
+  readonly output: number;
+  readonly lens?: readonly number[];
+  readonly logits: 'last' | 'all';
+  readonly tp: number;
+  readonly dtypes: Dtypes;
+  /** The canonical text, defaults filled in. */
+  readonly text: string;
+}
+
+const COMMON = ['batch', 'tp', 'dtype', 'weights', 'activations', 'head'] as const;
+
+/** Which phases a kind of model has, and their keys beside the common ones. */
+export const PHASE_KEYS: Record<TransformerModel['kind'], Partial<Record<Phase, readonly SpecKey[]>>> = {
+  decoder: {
+    prefill: ['seq', 'lens', 'logits', 'kv'],
+    decode: ['context', 'lens', 'kv'],
+    generate: ['prompt', 'output', 'lens', 'kv'],
+  },
+  encoder: { prefill: ['seq', 'lens'], forward: ['seq', 'lens'] },
+  'encoder-decoder': {
+    prefill: ['seq', 'kv'],
+    decode: ['seq', 'context', 'kv'],
+    generate: ['prompt', 'output', 'kv'],
+    forward: ['seq', 'output', 'logits', 'kv'],
+  },
+  vision: { forward: [], prefill: [] },
+};
+
+/** Which length key a ragged batch replaces. */
+const RAGGED: Record<Phase, 'seq' | 'context' | 'prompt'> = {
+  prefill: 'seq',
+  forward: 'seq',
+  decode: 'context',
+  generate: 'prompt',
+};
+
+/** @throws InputError when the phase or a key is not there for this model, or a value does not fit it. */
+export function resolveSpec(model: TransformerModel, spec: WorkloadSpec): ResolvedSpec {
+  const place = `workload '${formatWorkloadSpec(spec)}'`;
+  const phases = PHASE_KEYS[model.kind];
+  const phase = (spec.phase ?? Object.keys(phases)[0]) as Phase;
+  const extra = phases[phase];
+  if (!extra)
+    throw new InputError(
+      `phase '${phase}' is not available for ${model.name}, ${article(model.kind)} model; available: ${Object.keys(phases).join(', ')}`,
+      place,
+    );
+  const allowed = [...COMMON, ...extra];
+  for (const key of SPEC_KEYS)
+    if (spec[key] !== undefined && !(allowed as string[]).includes(key)) {
+      const near = nearestName(key, extra);
+      throw new InputError(
+        `${phase} of ${article(model.kind)} model takes no '${key}'${near ? `; did you mean '${near}'?` : ''} (it takes: ${allowed.join(', ')})`,
+        place,
+      );
+    }
+
+  const { lens, tp = 1 } = spec;
+  const replaced = RAGGED[phase];
+  if (lens && spec[replaced] !== undefined)
+    throw new InputError(`give either ${replaced} (every sequence alike) or lens (a length each), not both`, place);
+  if (lens && spec.batch !== undefined && spec.batch !== lens.length)
+    throw new InputError(`batch=${spec.batch}, but lens has ${lens.length} lengths; leave batch out`, place);
+
+  const longest = model.positions.max ?? 2048;
+  const seq = spec.seq ?? (lens && replaced === 'seq' ? Math.max(...lens) : Math.min(2048, longest));
+  const context = spec.context ?? (lens && replaced === 'context' ? Math.max(...lens) : Math.min(2048, longest));
+  const prompt =
+    spec.prompt ?? (lens && replaced === 'prompt' ? Math.max(...lens) : Math.min(512, Math.ceil(longest / 2)));
+  const output = spec.output ?? (phase === 'forward' ? seq : Math.min(128, Math.max(1, longest - prompt + 1)));
+  const reach = { prefill: seq, forward: seq, decode: context, generate: prompt + output - 1 }[phase];
+  if (model.positions.kind === 'learned' && model.positions.max !== undefined && reach > model.positions.max)
+    throw new InputError(
+      `${model.name} has ${model.positions.max} learned positions, but position ${reach} is needed`,
+      place,
+    );
+  const fault = shardFault(model, tp);
+  if (fault) throw new InputError(`tp=${tp} ${fault}; possible: ${shardsOf(model).join(', ')}`, place);
+
+  const full: ResolvedSpec = {
+    phase,
+    batch: lens?.length ?? spec.batch ?? 1,
+    seq,
+    context,
+    prompt,
+    output,
+    lens: lens && !lens.every((x) => x === lens[0]) ? lens : undefined,
+    logits: spec.logits ?? (phase === 'forward' ? 'all' : 'last'),
+    tp,
+    dtypes: dtypesOf(model, spec),
+    text: '',
+  };
+  return { ...full, text: formatWorkloadSpec(filledIn(spec, full, allowed)) };
+}
+
+/** The spec with each default of its phase written out; formats that equal the model's own are left out. */
+function filledIn(spec: WorkloadSpec, full: ResolvedSpec, allowed: readonly SpecKey[]): WorkloadSpec {
+  const out: Record<string, unknown> = { model: spec.model, phase: full.phase };
+  for (const key of allowed) {
+    if (key === 'lens') out['lens'] = full.lens;
+    else if ((DTYPE_KEYS as readonly string[]).includes(key)) out[key] = spec[key];
+    else if (key === 'tp') out['tp'] = full.tp > 1 ? full.tp : undefined;
+    else if (key === 'logits') out['logits'] = full.logits;
+    else if (full.lens === undefined || (key !== RAGGED[full.phase] && key !== 'batch'))
+      out[key] = full[key as 'batch' | 'seq' | 'context' | 'prompt' | 'output'];
+  }
+  return out as unknown as WorkloadSpec;
+}
+
+/**
+ * `dtype` sets every class, the others one each. A stream narrower than 16 bits would lose the residual sum, so narrow
+ * activations are quantised just before each product and the stream stays at the model's own format.
+ */
+function dtypesOf(model: TransformerModel, spec: WorkloadSpec): Dtypes {
+  const activations = spec.activations ?? spec.dtype ?? model.dtype;
+  const own = bytesOf(model.dtype) >= 2 ? model.dtype : 'bf16';
+  const stream = activations === 'tf32' ? 'fp32' : bytesOf(activations) >= 2 ? activations : own;
+  const weights = spec.weights ?? spec.dtype ?? model.dtype;
+  return {
+    stream,
+    activations,
+    weights,
+    head: model.tied ? stream : (spec.head ?? weights),
+    kv: spec.kv ?? (spec.dtype === 'tf32' ? 'fp32' : spec.dtype) ?? stream,
+  };
+}
+
+function article(kind: string): string {
+  return `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`;
+}
