@@ -27,7 +27,8 @@ export interface Misfit {
 /** Live bytes of shared tiles, stages included. */
 export function sharedBytes(program: Program): number {
   let total = 0;
-  for (const t of program.tiles) if (t.level === 'shared') total += t.rows * t.cols * t.stages * bytesOf(t.dtype);
+  for (const t of program.tiles)
+    if (t.level === 'shared' && t.reuses === undefined) total += t.rows * t.cols * t.stages * bytesOf(t.dtype);
   return total;
 }
 
@@ -45,7 +46,8 @@ export function registerBytes(program: Program, machine: ResourceGraph, mapping:
   }
   let total = 0;
   for (const t of program.tiles)
-    if (t.level === 'register' && !own?.has(t.name)) total += t.rows * t.cols * t.stages * bytesOf(t.dtype);
+    if (t.level === 'register' && t.reuses === undefined && !own?.has(t.name))
+      total += t.rows * t.cols * t.stages * bytesOf(t.dtype);
   return total;
 }
 

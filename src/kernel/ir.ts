@@ -64,6 +64,8 @@ export interface Tile {
   readonly stages: number;
   /** Part of a register tile that one lane holds when `mma` binds to plain multiply–adds. */
   readonly lane?: readonly [rows: number, cols: number];
+  /** Name of a tile, dead once this one is written, in whose storage it lives (scores and probabilities of attention). */
+  readonly reuses?: string;
 }
 
 /** A window onto a tensor: where it starts along each dim, and which dims the tile's rows and cols walk. */
@@ -80,7 +82,10 @@ export interface View {
   readonly fill?: number;
 }
 
-/** Scalar function of a map: operands `in`, loop-dependent integers `s`, local coordinates, constants. */
+/**
+ * Scalar function of a map: operands `in`, loop-dependent integers `s`, local coordinates, constants.
+ * A node that is used in several places (the same object) is computed, and its work counted, once.
+ */
 export type Fx =
   | number
   | { readonly in: number }
@@ -278,8 +283,10 @@ export const view = (
 /** Defines a map function and counts its work per element. Call once at module level, never per program. */
 export function mapFn(name: string, arity: number, body: Fx): MapFn {
   const work: Partial<Record<MathFn, number>> = {};
+  const seen = new Set<Fx>();
   const visit = (fx: Fx): void => {
-    if (typeof fx === 'number' || !('f' in fx)) return;
+    if (typeof fx === 'number' || !('f' in fx) || seen.has(fx)) return;
+    seen.add(fx);
     const fn = FX_CLASS[fx.f];
     work[fn] = (work[fn] ?? 0) + 1;
     fx.args.forEach(visit);

@@ -43,6 +43,8 @@ export interface ParamDef {
 export interface ShapeKey {
   readonly description: string;
   readonly default?: number;
+  /** Words accepted for the value: each stands for its position. */
+  readonly words?: readonly string[];
 }
 
 export interface Kernel<K extends OpKind = OpKind> {
