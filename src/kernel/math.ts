@@ -6,7 +6,7 @@ import type { DType } from '../base/dtype.js';
 import type { Activation, ElementwiseFn } from '../workload/op.js';
 import { type Fx, type FxOp, type MapFn, mapFn } from './ir.js';
 
-export const LOG2E = 1.4426950408889634;
+export const { LOG2E } = Math;
 /** What the elementwise op `scale` multiplies by (an immediate of the kernel). */
 export const ELEMENTWISE_SCALE = 0.5;
 /** What the elementwise op `quantise` multiplies by before it clamps to the range of its output. */
