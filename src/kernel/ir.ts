@@ -10,9 +10,16 @@
  *   `stages` s > 1 inside a loop is asynchronous: it may run up to s − 1 iterations ahead of the statements that
  *   read the tile, no further (a slot is free when the iteration that read it has ended). With s = 1 it blocks.
  * - Stores to tensors are fire and forget; a kernel ends when the last has landed.
- * - A view that reaches past its tensor is clipped: out-of-range elements are not accessed, and read as `fill` (0).
- * - requested bytes are counted at each copy, gather and scatter, for the elements really accessed, at both ends;
- *   operands that `mma`, `map` and `reduce` read from a shared tile are counted at that tile (see `operandReads`).
+ * - Tiles hold zeros when a workgroup starts.
+ * - Element (r, c) of a view has coordinate at[axes[0]] + r·step[0] along its row axis, at[axes[1]] + c·step[1] along
+ *   its column axis and at[d] along the others. A view that reaches past its tensor (below 0 as well) or its limit is
+ *   clipped: out-of-range elements are not accessed, and read as `fill` (0).
+ * - gather and scatter: the row coordinate is at[axes[0]] + index[r, 0] (no step), clipped in the same way.
+ * - requested bytes are counted at each copy, gather and scatter, for the elements really accessed (fills are not), at
+ *   both ends, each at its own dtype. A scatter counts as a write of its tensor whatever it combines: the store that
+ *   holds the tensor does the combining.
+ * - operands that `mma` (a, b, acc), `map`, `reduce` and indices read from a shared tile, and results left there, are
+ *   counted at that tile, each whole tile once per statement, apart from the requested bytes.
  */
 import type { DType } from '../base/dtype.js';
 import type { MathFn } from '../machine/graph.js';

@@ -1,0 +1,100 @@
+/** Evaluates the scalar function of a map over a whole tile, node by node, each node one loop over the elements. */
+import type { Fx, FxOp, MapFn } from '../ir.js';
+import { roundEven } from './round.js';
+
+/** An operand: values [rows, cols], either side of which may be 1 and is then repeated. */
+export interface Operand {
+  readonly rows: number;
+  readonly cols: number;
+  readonly values: Float64Array;
+}
+type Value = number | Float64Array;
+
+/** fn over out's [rows, cols] in fp64; `scalars` are the values of the statement's integer expressions. */
+export function evalMap(
+  fn: MapFn,
+  ins: readonly Operand[],
+  scalars: readonly number[],
+  rows: number,
+  cols: number,
+): Float64Array {
+  const size = rows * cols;
+  const wide = ins.map((x) => broadcast(x, rows, cols));
+  const visit = (fx: Fx): Value => {
+    if (typeof fx === 'number') return fx;
+    if ('in' in fx) return wide[fx.in]!;
+    if ('s' in fx) return scalars[fx.s]!;
+    if ('coord' in fx) {
+      const at = new Float64Array(size);
+      for (let i = 0; i < size; i++) at[i] = fx.coord === 'row' ? Math.floor(i / cols) : i % cols;
+      return at;
+    }
+    return apply(fx.f, fx.args.map(visit), size);
+  };
+  const result = visit(fn.body);
+  return typeof result === 'number' ? new Float64Array(size).fill(result) : result;
+}
+
+function broadcast(x: Operand, rows: number, cols: number): Float64Array {
+  if (x.rows === rows && x.cols === cols) return x.values;
+  const wide = new Float64Array(rows * cols);
+  const rowStep = x.rows === 1 ? 0 : x.cols;
+  const colStep = x.cols === 1 ? 0 : 1;
+  for (let r = 0, i = 0; r < rows; r++)
+    for (let c = 0; c < cols; c++, i++) wide[i] = x.values[r * rowStep + c * colStep]!;
+  return wide;
+}
+
+/** The scalar functions in double precision. `round` is to nearest, ties to even. */
+export const FX = {
+  fma: (a, b, c) => a * b + c,
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  max: (a, b) => Math.max(a, b),
+  min: (a, b) => Math.min(a, b),
+  lt: (a, b) => (a < b ? 1 : 0),
+  select: (c, a, b) => (c !== 0 ? a : b),
+  exp2: (a) => 2 ** a,
+  log2: (a) => Math.log2(a),
+  rcp: (a) => 1 / a,
+  rsqrt: (a) => 1 / Math.sqrt(a),
+  sqrt: (a) => Math.sqrt(a),
+  sin: (a) => Math.sin(a),
+  cos: (a) => Math.cos(a),
+  tanh: (a) => Math.tanh(a),
+  round: (a) => roundEven(a),
+  floor: (a) => Math.floor(a),
+} as const satisfies Record<FxOp, (a: number, b: number, c: number) => number>;
+
+/** Arguments of each function. */
+export const FX_ARITY = {
+  fma: 3,
+  add: 2,
+  sub: 2,
+  mul: 2,
+  max: 2,
+  min: 2,
+  lt: 2,
+  select: 3,
+  exp2: 1,
+  log2: 1,
+  rcp: 1,
+  rsqrt: 1,
+  sqrt: 1,
+  sin: 1,
+  cos: 1,
+  tanh: 1,
+  round: 1,
+  floor: 1,
+} as const satisfies Record<FxOp, number>;
+
+function apply(f: FxOp, args: readonly Value[], size: number): Value {
+  const fn: (a: number, b: number, c: number) => number = FX[f];
+  if (args.every((a) => typeof a === 'number')) return fn(args[0] as number, args[1] as number, args[2] as number);
+  const out = new Float64Array(size);
+  const [a, b, c] = args.map((x) => (typeof x === 'number' ? undefined : x));
+  const [sa, sb, sc] = args.map((x) => (typeof x === 'number' ? x : 0));
+  for (let i = 0; i < size; i++) out[i] = fn(a ? a[i]! : sa!, b ? b[i]! : sb!, c ? c[i]! : sc!);
+  return out;
+}
