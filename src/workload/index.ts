@@ -6,3 +6,5 @@ export { parameterCount, parameterGroups } from './parameters.js';
 export { type ResolvedSpec, resolveSpec } from './resolve.js';
 export { formatWorkloadSpec, PHASES, parseWorkloadSpec, SPEC_KEYS, type WorkloadSpec } from './spec.js';
 export { type PhaseSummary, summarise } from './summary.js';
+export { readTrace, TraceHeaderSchema, writeTrace } from './trace.js';
+export { type Quantisation, quantise, scaleRepeat } from './transforms.js';

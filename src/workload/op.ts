@@ -107,6 +107,7 @@ export const OpSchemas = {
       relative_bias: Type.Optional(
         Type.Boolean({ description: 'adds a learned bias per head and relative position to the scores (T5)' }),
       ),
+      cached: Type.Optional(Type.Boolean({ description: 'keys and values are read from the cache' })),
       q: DTypeSchema,
       kv: DTypeSchema,
       o: DTypeSchema,

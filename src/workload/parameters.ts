@@ -1,7 +1,7 @@
 /** The parameters of a model, tensor group by tensor group, as one device of `tp` holds them. */
 import { bytesOf } from '../base/dtype.js';
+import type { Dtypes } from './formats.js';
 import type { TransformerModel } from './model.js';
-import type { Dtypes } from './resolve.js';
 import { shardOf } from './shard.js';
 
 export interface ParameterGroup {

@@ -1,23 +1,9 @@
 /** A spec against a model: is the phase there, do the keys belong to it, do lengths and shards fit; then the defaults. */
-import { bytesOf, type DType } from '../base/dtype.js';
 import { InputError, nearestName } from '../base/errors.js';
+import { type Dtypes, dtypesOf } from './formats.js';
 import type { TransformerModel } from './model.js';
 import { shardFault, shardsOf } from './shard.js';
 import { DTYPE_KEYS, formatWorkloadSpec, type Phase, SPEC_KEYS, type SpecKey, type WorkloadSpec } from './spec.js';
-
-/** Number formats per tensor class. */
-export interface Dtypes {
-  /** Residual stream, norms, logits, embedding tables: never narrower than 16 bits. */
-  readonly stream: DType;
-  /** Left operand of the products with parameters. */
-  readonly activations: DType;
-  /** Parameters of those products. */
-  readonly weights: DType;
-  /** Parameters of the lm head; those of the stream when it is the token table. */
-  readonly head: DType;
-  /** Keys and values in the cache. */
-  readonly kv: DType;
-}
 
 export interface ResolvedSpec {
   readonly phase: Phase;
@@ -133,24 +119,6 @@ function filledIn(spec: WorkloadSpec, full: ResolvedSpec, allowed: readonly Spec
       out[key] = full[key as 'batch' | 'seq' | 'context' | 'prompt' | 'output'];
   }
   return out as unknown as WorkloadSpec;
-}
-
-/**
- * `dtype` sets every class, the others one each. A stream narrower than 16 bits would lose the residual sum, so narrow
- * activations are quantised just before each product and the stream stays at the model's own format.
- */
-function dtypesOf(model: TransformerModel, spec: WorkloadSpec): Dtypes {
-  const activations = spec.activations ?? spec.dtype ?? model.dtype;
-  const own = bytesOf(model.dtype) >= 2 ? model.dtype : 'bf16';
-  const stream = activations === 'tf32' ? 'fp32' : bytesOf(activations) >= 2 ? activations : own;
-  const weights = spec.weights ?? spec.dtype ?? model.dtype;
-  return {
-    stream,
-    activations,
-    weights,
-    head: model.tied ? stream : (spec.head ?? weights),
-    kv: spec.kv ?? (spec.dtype === 'tf32' ? 'fp32' : spec.dtype) ?? stream,
-  };
 }
 
 function article(kind: string): string {

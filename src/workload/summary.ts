@@ -1,6 +1,6 @@
 /** What a trace holds, by phase: operations, compulsory bytes, and how much of them are parameters and cache. */
 import { bytesOf } from '../base/dtype.js';
-import { attentionPairs, compulsoryBytesOf, flopsOf, type Op, type Trace } from './op.js';
+import { compulsoryBytesOf, flopsOf, type Op, type Trace } from './op.js';
 
 /** Totals over repeats, of one device. */
 export interface PhaseSummary {
@@ -66,10 +66,10 @@ export function weightBytesOf(op: Op): number {
   return 0;
 }
 
-/** Bytes of keys and values that one repeat reads (attention) or writes (append). */
+/** Bytes of cached keys and values that one repeat reads (attention) or writes (append). */
 export function cacheBytesOf(op: Op): number {
   if (op.kind === 'kv_append') return op.rows * op.cols * bytesOf(op.kv);
-  if (op.kind !== 'attention' || attentionPairs(op) === 0) return 0;
+  if (op.kind !== 'attention' || !op.cached) return 0;
   const { read_B } = compulsoryBytesOf({ ...op, relative_bias: false });
   return read_B - op.batch * op.q_len * op.heads * op.head_dim * bytesOf(op.q);
 }

@@ -125,6 +125,7 @@ export function attend(x: Expansion, pass: Pass, a: Attend): string {
     window: a.window,
     ...(kv_lens ? { kv_lens: [...kv_lens] } : {}),
     ...(a.bias ? { relative_bias: true } : {}),
+    ...(a.cached ? { cached: true } : {}),
     q: x.dtypes.stream,
     kv: a.cached ? x.dtypes.kv : x.dtypes.stream,
     o: productInput(x),

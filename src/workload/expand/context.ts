@@ -1,8 +1,8 @@
 /** What every part of an expansion shares: the model, one device's shard, number formats, and the list being written. */
 import { bytesOf, type DType } from '../../base/dtype.js';
+import { accumulator, type Dtypes } from '../formats.js';
 import type { TransformerModel } from '../model.js';
 import type { Activation, Op } from '../op.js';
-import type { Dtypes } from '../resolve.js';
 import type { Shard } from '../shard.js';
 
 /** Sequences of one attention op: same query length; keys alike or a length each. */
@@ -27,6 +27,8 @@ export interface Pass {
   readonly rows: number;
   /** Per step, the groups of sequences that one attention op covers. */
   readonly steps: readonly (readonly Lengths[])[];
+  /** The op whose result says which tokens to read: the head of the pass before. */
+  readonly after?: string;
   /** Rows that the head reads. */
   readonly logits: number;
 }
@@ -99,13 +101,6 @@ export function productInput(x: Expansion): DType {
 
 function isNarrow(x: Expansion): boolean {
   return bytesOf(x.dtypes.activations) < bytesOf(x.dtypes.stream);
-}
-
-/** Sums are kept in fp32, in int32 when both operands are integers, in fp64 for fp64. */
-export function accumulator(a: DType, b: DType): DType {
-  if (a === 'fp64' || b === 'fp64') return 'fp64';
-  const integer = (d: DType) => d.startsWith('int') || d.startsWith('uint');
-  return integer(a) && integer(b) ? 'int32' : 'fp32';
 }
 
 /** A norm of the stream, and where products take a narrower format, the quantisation of its result. */

@@ -20,7 +20,7 @@ export function expandDecoder(x: Expansion, spec: ResolvedSpec): void {
   const prompt = spec.phase === 'generate' ? spec.prompt : spec.seq;
   const { tokens } = lengthsOf(spec, prompt);
   const whole = spec.phase === 'generate';
-  decoderPass(x, {
+  const first = decoderPass(x, {
     phase: 'prefill',
     prefix: whole ? 'prefill.' : '',
     sequences: spec.batch,
@@ -28,7 +28,8 @@ export function expandDecoder(x: Expansion, spec: ResolvedSpec): void {
     steps: [wholeSequences(spec, prompt)],
     logits: spec.logits === 'all' ? tokens : spec.batch,
   });
-  if (whole && spec.output > 1) decoderPass(x, decodePass(spec, 'decode', 'decode.', stepsOf(spec)));
+  if (whole && spec.output > 1)
+    decoderPass(x, { ...decodePass(spec, 'decode', 'decode.', stepsOf(spec)), after: first });
 }
 
 /** Attention of each step after the prefill. */
@@ -47,7 +48,8 @@ export function decodePass(spec: ResolvedSpec, phase: string, prefix: string, st
   };
 }
 
-function decoderPass(x: Expansion, pass: Pass): void {
+/** Returns the op that gives the next tokens. */
+function decoderPass(x: Expansion, pass: Pass): string {
   const stream = layers(x, pass, {
     prefix: 'layer.',
     layers: x.model.layers,
@@ -57,5 +59,5 @@ function decoderPass(x: Expansion, pass: Pass): void {
     bias: relativeBias(x, pass, 'layer'),
   });
   const normed = finalNorm(x, pass, 'final_norm', stream);
-  if (x.model.head === 'lm') lmHead(x, pass, normed);
+  return x.model.head === 'lm' ? lmHead(x, pass, normed) : normed;
 }

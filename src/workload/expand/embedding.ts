@@ -9,12 +9,12 @@ import { collective, type Expansion, linear, type Pass, quantised } from './cont
 export function embedTokens(x: Expansion, pass: Pass, name: string): string {
   const { model, shard } = x;
   const repeat = pass.steps.length;
-  const gather = (label: string, table_rows: number) =>
+  const gather = (label: string, table_rows: number, deps: string[] = []) =>
     x.emit(pass, {
       kind: 'gather',
       name: `${name}.${label}`,
       repeat,
-      deps: [],
+      deps,
       rows: pass.rows,
       cols: model.hidden,
       table_rows,
@@ -30,7 +30,7 @@ export function embedTokens(x: Expansion, pass: Pass, name: string): string {
       n: pass.rows * model.hidden,
       dtype: x.dtypes.stream,
     });
-  const tokens = gather('tokens', shard.vocab);
+  const tokens = gather('tokens', shard.vocab, pass.after ? [pass.after] : []);
   let stream = collective(
     x,
     pass,

@@ -87,6 +87,7 @@ function sourceOf(model: TransformerModel, spec: ResolvedSpec): Trace['source'] 
     ...(model.kind === 'vision' ? {} : lengths),
     ...(spec.lens ? { lens: spec.lens.join('/') } : {}),
     tp: spec.tp,
+    tied: model.tied,
     ...spec.dtypes,
     model_source: model.source,
   };

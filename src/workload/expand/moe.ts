@@ -6,9 +6,10 @@
  * experts, so an expert is missed with probability (1 − k/E)^T and E · (1 − (1 − k/E)^T) are expected to be touched.
  */
 import type { DType } from '../../base/dtype.js';
+import { accumulator } from '../formats.js';
 import type { TransformerModel } from '../model.js';
 import type { Activation } from '../op.js';
-import { accumulator, allReduce, type Expansion, linear, type Pass, productInput } from './context.js';
+import { allReduce, type Expansion, linear, type Pass, productInput } from './context.js';
 import { type FfnBlock, gate } from './ffn.js';
 
 type Experts = NonNullable<TransformerModel['experts']>;

@@ -1,6 +1,7 @@
 /** A vision transformer: a convolution cuts the image into patches, which are tokens of an encoder. */
+import { accumulator } from '../formats.js';
 import type { ResolvedSpec } from '../resolve.js';
-import { accumulator, type Expansion, type Pass } from './context.js';
+import type { Expansion, Pass } from './context.js';
 import { sequenceHead } from './embedding.js';
 import { finalNorm, layers } from './layers.js';
 
