@@ -1,5 +1,6 @@
 /** What every part of an expansion shares: the model, one device's shard, number formats, and the list being written. */
 import { bytesOf, type DType } from '../../base/dtype.js';
+import { InputError } from '../../base/errors.js';
 import { accumulator, type Dtypes } from '../formats.js';
 import type { TransformerModel } from '../model.js';
 import type { Activation, Op } from '../op.js';
@@ -43,9 +44,12 @@ export class Expansion {
     readonly dtypes: Dtypes,
   ) {}
 
-  /** Appends an op and returns its id: the name behind the prefix of the pass. */
+  /** Appends an op and returns its id: the name behind the prefix of the pass. @throws InputError beyond 2⁵³ elements. */
   emit(pass: Pass, op: NewOp): string {
     const id = `${pass.prefix}${op.name}`;
+    for (const [key, value] of Object.entries(op))
+      if (typeof value === 'number' && !Number.isSafeInteger(value))
+        throw new InputError(`${id} would have ${key} ${value}, too large to count; take a smaller batch or length`);
     this.ops.push({ ...op, id, phase: pass.phase } as Op);
     return id;
   }
