@@ -1,0 +1,99 @@
+/** What `simulate` and `kernel` print with --json: stable names, SI units. The schema is the single source of the type. */
+import { type Static, Type } from '@sinclair/typebox';
+
+const Bytes = Type.Record(Type.String(), Type.Number({ minimum: 0 }));
+const common = {
+  time_s: Type.Number({ exclusiveMinimum: 0, description: 'what a user waits: launch and gaps included' }),
+  launch_s: Type.Number({ minimum: 0, description: 'the part of time_s that is launch, start and drain of kernels' }),
+  energy_J: Type.Number({ exclusiveMinimum: 0 }),
+  power_W: Type.Number({ exclusiveMinimum: 0 }),
+  flops: Type.Number({ minimum: 0, description: 'useful: causal halves counted once' }),
+  flops_executed: Type.Number({ minimum: 0, description: 'padding, masked work and element functions included' }),
+  requested_B: Type.Unsafe<Record<string, number>>({
+    ...Bytes,
+    description: 'bytes at explicit copies, gathers and scatters, by store',
+  }),
+  moved_B: Type.Unsafe<Record<string, number>>({ ...Bytes, description: 'bytes each store moved, after caches' }),
+  bound_by: Type.String(),
+  roof_fraction: Type.Number({
+    minimum: 0,
+    description: 'time no schedule can beat ÷ time_s, launch left out of neither',
+  }),
+  energy_by_part_J: Type.Unsafe<Record<string, number>>({ ...Bytes, description: 'sums to energy_J' }),
+};
+
+export const OpResultSchema = Type.Object(
+  {
+    id: Type.String(),
+    name: Type.String(),
+    kind: Type.String(),
+    phase: Type.Optional(Type.String()),
+    kernel: Type.String(),
+    tile: Type.Record(Type.String(), Type.Number()),
+    repeat: Type.Integer({ minimum: 1 }),
+    ...common,
+    bound_s: Type.Number({ exclusiveMinimum: 0, description: 'time no schedule can beat' }),
+    clock_Hz: Type.Number({ exclusiveMinimum: 0 }),
+    busy_s: Type.Unsafe<Record<string, number>>({
+      ...Bytes,
+      description: 'busy time of each resource, spread evenly over cores',
+    }),
+  },
+  { description: 'figures are of one repeat' },
+);
+export type OpResult = Static<typeof OpResultSchema>;
+
+export const SimulationSchema = Type.Object(
+  {
+    machine: Type.String(),
+    workload: Type.String(),
+    fidelity: Type.Union([Type.Literal('bound'), Type.Literal('steady'), Type.Literal('event')]),
+    objective: Type.String(),
+    launch: Type.Union([Type.Literal('graph'), Type.Literal('eager')]),
+    devices: Type.Integer({ minimum: 1 }),
+    ...common,
+    bound_s: Type.Number({ exclusiveMinimum: 0 }),
+    footprint_B: Type.Object({
+      weights: Type.Number(),
+      kv_cache: Type.Number(),
+      activations: Type.Number(),
+      capacity: Type.Number(),
+    }),
+    produces: Type.Optional(
+      Type.Object({ unit: Type.String(), count: Type.Number(), per_s: Type.Number(), energy_J_each: Type.Number() }),
+    ),
+    phases: Type.Record(Type.String(), Type.Object({ time_s: Type.Number(), energy_J: Type.Number() })),
+    ops: Type.Array(OpResultSchema),
+    warnings: Type.Array(Type.String()),
+  },
+  { $id: 'simulate' },
+);
+export type Simulation = Static<typeof SimulationSchema>;
+
+export const KernelSimulationSchema = Type.Object(
+  {
+    machine: Type.String(),
+    kernel: Type.String(),
+    tile: Type.Record(Type.String(), Type.Number()),
+    fidelity: Type.Union([Type.Literal('bound'), Type.Literal('steady'), Type.Literal('event')]),
+    ...common,
+    bound_s: Type.Number({ exclusiveMinimum: 0 }),
+    clock_Hz: Type.Number({ exclusiveMinimum: 0 }),
+    busy_s: Type.Unsafe<Record<string, number>>(Bytes),
+    launches: Type.Array(
+      Type.Object({
+        program: Type.String(),
+        time_s: Type.Number(),
+        workgroups: Type.Optional(Type.Integer()),
+        resident_per_core: Type.Optional(Type.Integer()),
+        limited_by: Type.Optional(Type.String()),
+        waves: Type.Optional(Type.Number()),
+      }),
+    ),
+    tried: Type.Integer({ minimum: 0, description: 'candidates the mapper evaluated' }),
+    stalls_s: Type.Optional(Type.Record(Type.String(), Type.Number())),
+    warnings: Type.Array(Type.String()),
+  },
+  { $id: 'kernel' },
+);
+export type KernelSimulation = Static<typeof KernelSimulationSchema>;

@@ -1,0 +1,229 @@
+/**
+ * Sums over the index space of a statement: how often it runs over the whole grid, and how many elements its view
+ * really accesses, edges clipped. Closed form where bounds are constant and indices separate; exact enumeration of
+ * the indices that matter otherwise.
+ */
+import { type Expr, evalExpr, indicesOf, type LoopVar, type View } from '../../kernel/ir.js';
+
+/** A loop around a statement, grid dims outermost. `count`: executions of its body over the whole grid. */
+export interface Nest {
+  readonly parent: Nest | undefined;
+  readonly index: LoopVar;
+  readonly from: Expr;
+  readonly to: Expr;
+  readonly count: number;
+  /** No bound from here outwards depends on an index or a table. */
+  readonly rectangular: boolean;
+  /** Largest trip count over the grid. */
+  readonly maxTrips: number;
+}
+
+export function enter(parent: Nest | undefined, index: LoopVar, from: Expr, to: Expr): Nest {
+  if (typeof from === 'number' && typeof to === 'number') {
+    const trips = to > from ? to - from : 0;
+    return {
+      parent,
+      index,
+      from,
+      to,
+      count: (parent ? parent.count : 1) * trips,
+      rectangular: parent ? parent.rectangular : true,
+      maxTrips: trips,
+    };
+  }
+  let count = 0;
+  let maxTrips = 0;
+  enumerate(parent, [from, to], (weight, env) => {
+    const trips = Math.max(0, evalExpr(to, env) - evalExpr(from, env));
+    count += weight * trips;
+    if (trips > maxTrips) maxTrips = trips;
+  });
+  return { parent, index, from, to, count, rectangular: false, maxTrips };
+}
+
+/** Visits every combination of the indices that `exprs` need, with how many grid × loop points share it. */
+function enumerate(
+  nest: Nest | undefined,
+  exprs: readonly Expr[],
+  visit: (weight: number, env: ReadonlyMap<LoopVar, number>) => void,
+): void {
+  const levels: Nest[] = [];
+  for (let n = nest; n; n = n.parent) levels.push(n); // innermost first
+  const needed = new Set<LoopVar>();
+  const need = (v: LoopVar) => needed.add(v);
+  for (const e of exprs) indicesOf(e, need);
+  for (const n of levels) {
+    indicesOf(n.from, need);
+    indicesOf(n.to, need);
+  }
+  const env = new Map<LoopVar, number>();
+  const step = (i: number, weight: number): void => {
+    if (i < 0) return visit(weight, env);
+    const n = levels[i]!;
+    const from = evalExpr(n.from, env);
+    const to = evalExpr(n.to, env);
+    if (to <= from) return;
+    if (!needed.has(n.index)) return step(i - 1, weight * (to - from));
+    for (let v = from; v < to; v++) {
+      env.set(n.index, v);
+      step(i - 1, weight);
+    }
+  };
+  step(levels.length - 1, 1);
+}
+
+/** Least and greatest value of an expression over the nest, by interval arithmetic (never too narrow). */
+function interval(e: Expr, nest: Nest | undefined): [number, number] {
+  if (typeof e === 'number') return [e, e];
+  if ('var' in e) {
+    for (let n = nest; n; n = n.parent)
+      if (n.index === e) {
+        if (typeof n.from === 'number' && typeof n.to === 'number') return [n.from, n.to - 1];
+        return [interval(n.from, n.parent)[0], interval(n.to, n.parent)[1] - 1];
+      }
+    throw new Error(`unbound index ${e.var}`);
+  }
+  if ('table' in e) {
+    let lo = Number.POSITIVE_INFINITY;
+    let hi = Number.NEGATIVE_INFINITY;
+    for (const v of e.table.values) {
+      if (v < lo) lo = v;
+      if (v > hi) hi = v;
+    }
+    return [lo, hi];
+  }
+  const [al, ah] = interval(e.a, nest);
+  const [bl, bh] = interval(e.b, nest);
+  switch (e.op) {
+    case '+':
+      return [al + bl, ah + bh];
+    case '-':
+      return [al - bh, ah - bl];
+    case '*': {
+      const p = [al * bl, al * bh, ah * bl, ah * bh];
+      return [Math.min(...p), Math.max(...p)];
+    }
+    case '/':
+      return bl > 0
+        ? [Math.min(Math.floor(al / bl), Math.floor(al / bh)), Math.max(Math.floor(ah / bl), Math.floor(ah / bh))]
+        : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+    case '%':
+      return bl > 0
+        ? al >= 0 && ah < bl
+          ? [al, ah]
+          : [0, bh - 1]
+        : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+    case 'min':
+      return [Math.min(al, bl), Math.min(ah, bh)];
+    case 'max':
+      return [Math.max(al, bl), Math.max(ah, bh)];
+  }
+}
+
+/** How many of `extent` elements from `start`, `step` apart, lie in [0, end). */
+function clipped(start: number, extent: number, step: number, end: number): number {
+  const first = start >= 0 ? 0 : Math.ceil(-start / step);
+  const last = Math.min(extent, Math.ceil((end - start) / step));
+  return last > first ? last - first : 0;
+}
+
+/** Σ over v in [0, trips) of min(extent, max(0, end − v·coef)): tiles of `extent` along an axis of `end`. */
+function clippedSum(trips: number, coef: number, extent: number, end: number): number {
+  const whole = Math.min(trips, Math.max(0, Math.floor((end - extent) / coef) + 1));
+  let sum = whole * extent;
+  for (let v = whole; v < trips; v++) {
+    const rest = end - v * coef;
+    if (rest <= 0) break;
+    sum += Math.min(extent, rest);
+  }
+  return sum;
+}
+
+/** Elements a view of rows × cols accesses over all its executions. */
+export function accessed(view: View, rows: number, cols: number, nest: Nest): number {
+  const { tensor, at, axes, step, limit } = view;
+  let factor = 1;
+  let general = false;
+  for (let d = 0; d < at.length && !general; d++) {
+    const e = at[d]!;
+    const side = axes[0] === d ? 0 : axes[1] === d ? 1 : undefined;
+    const extent = side === 0 ? rows : side === 1 ? cols : 1;
+    const stride = side !== undefined ? (step?.[side] ?? 1) : 1;
+    const bound = side !== undefined ? limit?.[side] : undefined;
+    let end = tensor.dims[d]!;
+    if (bound !== undefined) {
+      if (typeof bound === 'number') end = Math.min(end, bound);
+      else {
+        const lo = interval(bound, nest)[0];
+        const reach = interval(e, nest);
+        if (reach[0] < 0 || reach[1] + (extent - 1) * stride >= Math.min(end, lo)) general = true;
+        else factor *= extent;
+        continue;
+      }
+    }
+    const [lo, hi] = interval(e, nest);
+    if (lo >= 0 && hi + (extent - 1) * stride < end) {
+      factor *= extent;
+      continue;
+    }
+    // one index with constant bounds from 0, tiles side by side: closed form
+    const [v, coef] =
+      typeof e === 'object' &&
+      'op' in e &&
+      e.op === '*' &&
+      typeof e.b === 'number' &&
+      typeof e.a === 'object' &&
+      'var' in e.a
+        ? [e.a, e.b]
+        : typeof e === 'object' && 'var' in e
+          ? [e, 1]
+          : [undefined, 0];
+    if (!nest.rectangular || !v || stride !== 1) {
+      general = true;
+      break;
+    }
+    let n: Nest | undefined = nest;
+    while (n && n.index !== v) n = n.parent;
+    if (n?.from !== 0 || usedTwice(v, at)) {
+      general = true;
+      break;
+    }
+    factor *= clippedSum(n.to as number, coef, extent, end) / (n.to as number);
+  }
+  if (!general) return nest.count * factor;
+  let total = 0;
+  const limits = limit ? limit.filter((x): x is Expr => x !== undefined) : [];
+  enumerate(nest, [...at, ...limits], (weight, env) => {
+    let elements = weight;
+    for (let d = 0; d < at.length; d++) {
+      const side = axes[0] === d ? 0 : axes[1] === d ? 1 : undefined;
+      const bound = side !== undefined ? limit?.[side] : undefined;
+      const end = bound === undefined ? tensor.dims[d]! : Math.min(tensor.dims[d]!, evalExpr(bound, env));
+      elements *= clipped(
+        evalExpr(at[d]!, env),
+        side === 0 ? rows : side === 1 ? cols : 1,
+        side !== undefined ? (step?.[side] ?? 1) : 1,
+        end,
+      );
+      if (elements === 0) return;
+    }
+    total += elements;
+  });
+  return total;
+}
+
+function usedTwice(v: LoopVar, at: readonly Expr[]): boolean {
+  let uses = 0;
+  for (const e of at)
+    indicesOf(e, (x) => {
+      if (x === v) uses++;
+    });
+  return uses > 1;
+}
+
+/** The grid and loop indices that a view's place depends on. */
+export function placeIndices(view: View): Set<LoopVar> {
+  const found = new Set<LoopVar>();
+  for (const e of view.at) indicesOf(e, (v) => found.add(v));
+  return found;
+}

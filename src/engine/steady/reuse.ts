@@ -1,0 +1,181 @@
+/**
+ * How many of a launch's requests to the far cache go on to DRAM.
+ *
+ * Workgroups run in raster order, C of them at once. Bytes that the C share are fetched once. Larger blocks of the
+ * raster (a panel, a sweep, all) repeat the smaller ones: a tensor whose place does not change between repetitions is
+ * touched again after the bytes of one repetition (its reuse distance), and still there when the cache is larger.
+ * Between one and two times the capacity hits fall linearly to none: caches are hashed and not perfectly LRU.
+ */
+import { bytesOf } from '../../base/dtype.js';
+import type { Program, Tensor } from '../../kernel/ir.js';
+import type { Mapping } from '../../kernel/kernel.js';
+import type { Context } from '../types.js';
+import type { Costs } from './costs.js';
+import type { Demand } from './demand.js';
+import { placeIndices } from './domain.js';
+
+export interface Reuse {
+  /** Fraction of each transfer's bytes that DRAM must deliver, in the order of `demand.transfers`. */
+  readonly miss: Float64Array;
+  readonly dram_read_B: number;
+  readonly dram_write_B: number;
+}
+
+interface Use {
+  readonly tensor: Tensor;
+  requested_B: number;
+  distinct_B: number;
+  /** By grid dim: its place depends on it. */
+  readonly depends: boolean[];
+  written: boolean;
+  fetched_B: number;
+}
+
+export function reuseOf(
+  demand: Demand,
+  program: Program,
+  mapping: Mapping,
+  costs: Costs,
+  context: Context,
+  concurrent: number,
+): Reuse {
+  const uses: Use[] = [];
+  for (const t of demand.transfers) {
+    if (t.tensor.home) continue;
+    let u = uses.find((x) => x.tensor === t.tensor && x.written === t.write);
+    if (!u) {
+      u = {
+        tensor: t.tensor,
+        requested_B: 0,
+        distinct_B: 0,
+        depends: program.grid.map(() => false),
+        written: t.write,
+        fetched_B: 0,
+      };
+      uses.push(u);
+    }
+    u.requested_B += t.total_B;
+    const place = placeIndices(t.view);
+    for (let i = 0; i < program.grid.length; i++) {
+      // a loop whose bounds follow a grid index carries the dependence inwards (split ranges, stream-K)
+      if (place.has(program.grid[i]!.index) || loopFollows(t.nest, place, i, program)) u.depends[i] = true;
+    }
+  }
+  for (const u of uses) u.distinct_B = Math.min(u.requested_B, bytesIn(u.tensor));
+
+  const capacity = costs.cache?.capacity_B ?? 0;
+  const levels = rasterLevels(program, mapping);
+  // blocks of the raster larger than what runs at once
+  const blocks: number[] = [Math.min(concurrent, demand.workgroups)];
+  let size = 1;
+  for (const l of levels) {
+    size *= l.extent;
+    if (size > blocks[blocks.length - 1]! && size <= demand.workgroups * 1.0001) blocks.push(size);
+  }
+  if (blocks[blocks.length - 1]! < demand.workgroups) blocks.push(demand.workgroups);
+
+  const footprints = blocks.map((c) => uses.map((u) => footprint(u, c, levels, program, demand.workgroups)));
+  for (let i = 0; i < uses.length; i++) {
+    const u = uses[i]!;
+    let fetched = footprints[0]![i]!;
+    for (let b = 0; b + 1 < blocks.length; b++) {
+      const repeat = blocks[b + 1]! / blocks[b]!;
+      const grow = footprints[b]![i]! > 0 ? footprints[b + 1]![i]! / footprints[b]![i]! : 1;
+      let working = 0;
+      for (const f of footprints[b]!) working += f;
+      const hit = hitRate(working, capacity);
+      // of `repeat` passes, `grow` bring new bytes; the others find what the cache kept
+      fetched *= grow + Math.max(0, repeat - grow) * (1 - hit);
+    }
+    u.fetched_B = Math.min(fetched, u.requested_B);
+    if (!u.written) {
+      const distance = u.tensor.role === 'scratch' ? bytesIn(u.tensor) : context.reuse_B[u.tensor.kind];
+      const resident = Number.isFinite(distance) ? clamp01((capacity - distance) / Math.max(1, u.distinct_B)) : 0;
+      u.fetched_B = Math.max(0, u.fetched_B - resident * u.distinct_B);
+    }
+  }
+
+  const miss = new Float64Array(demand.transfers.length);
+  let dram_read_B = 0;
+  let dram_write_B = 0;
+  for (const u of uses) {
+    if (u.written) {
+      if (u.tensor.role !== 'scratch' || u.distinct_B > capacity) dram_write_B += u.distinct_B;
+    } else dram_read_B += u.fetched_B;
+  }
+  demand.transfers.forEach((t, i) => {
+    const u = uses.find((x) => x.tensor === t.tensor && x.written === t.write);
+    if (u && u.requested_B > 0)
+      miss[i] = u.written
+        ? u.tensor.role !== 'scratch' || u.distinct_B > capacity
+          ? u.distinct_B / u.requested_B
+          : 0
+        : u.fetched_B / u.requested_B;
+  });
+  return { miss, dram_read_B, dram_write_B };
+}
+
+const clamp01 = (x: number): number => (x < 0 ? 0 : Math.min(x, 1));
+const bytesIn = (t: Tensor): number => t.dims.reduce((p, x) => p * x, 1) * bytesOf(t.dtype);
+
+/** Share of re-touches that hit when `working` bytes pass between them. */
+function hitRate(working: number, capacity: number): number {
+  return capacity <= 0 ? 0 : clamp01(2 - working / capacity);
+}
+
+interface RasterLevel {
+  readonly dim: number;
+  readonly extent: number;
+}
+
+/** The raster as nested counts, fastest first: panel rows of grid[1], grid[0], panels, the rest. */
+function rasterLevels(program: Program, mapping: Mapping): RasterLevel[] {
+  const [g0, g1] = [program.grid[0]?.extent ?? 1, program.grid[1]?.extent ?? 1];
+  const panel = Math.max(1, Math.min(mapping.panel, g1));
+  const levels: RasterLevel[] = [
+    { dim: 1, extent: panel },
+    { dim: 0, extent: g0 },
+    { dim: 1, extent: g1 / panel },
+  ];
+  for (let d = 2; d < program.grid.length; d++) levels.push({ dim: d, extent: program.grid[d]!.extent });
+  return levels.filter((l) => l.extent > 1);
+}
+
+/** Distinct bytes that `count` consecutive workgroups touch. */
+function footprint(
+  u: Use,
+  count: number,
+  levels: readonly RasterLevel[],
+  _program: Program,
+  workgroups: number,
+): number {
+  let share = 1;
+  let before = 1;
+  for (const l of levels) {
+    const span = Math.min(l.extent, Math.max(1, count / before));
+    if (u.depends[l.dim]) share *= span / l.extent;
+    before *= l.extent;
+  }
+  return Math.min(u.distinct_B, Math.max(u.distinct_B * share, Math.min(u.distinct_B, u.requested_B / workgroups)));
+}
+
+function loopFollows(
+  nest: Demand['transfers'][number]['nest'],
+  place: Set<unknown>,
+  dim: number,
+  program: Program,
+): boolean {
+  const grid = program.grid[dim]!.index;
+  for (let n: typeof nest | undefined = nest; n; n = n.parent) {
+    if (!place.has(n.index) || n.index === grid) continue;
+    if (mentions(n.from, grid)) return true;
+  }
+  return false;
+}
+
+function mentions(e: unknown, v: unknown): boolean {
+  if (typeof e !== 'object' || e === null) return false;
+  if (e === v) return true;
+  const o = e as { a?: unknown; b?: unknown; at?: unknown };
+  return mentions(o.a, v) || mentions(o.b, v) || mentions(o.at, v);
+}
