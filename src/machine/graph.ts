@@ -35,6 +35,10 @@ export interface Store {
   readonly slices: number;
   /** Fraction of the bandwidth that long sequential streams reach. */
   readonly sustained_fraction: number;
+  /** The same when as many bytes are written as read (bus turnaround); `sustained_fraction` when absent. */
+  readonly mixed_fraction?: number;
+  /** Stores of one pool share its capacity: what one is given, the others lack (shared memory and L1). */
+  readonly pool?: { readonly id: string; readonly capacity_B: number };
   readonly read_pJ_per_B: number;
   readonly write_pJ_per_B: number;
 }
@@ -52,6 +56,10 @@ export interface Link {
   readonly pJ_per_B: number;
   /** Bytes one core can have in flight over it (outstanding misses × line); Infinity when not a limit. */
   readonly in_flight_B: number;
+  /** Links of one port share its time. */
+  readonly port?: string;
+  /** Store that the bytes pass on the way: lanes issue a load and a store for them. */
+  readonly via?: string;
 }
 
 /** A matrix instruction, per core. Rates are dense multiply–accumulates; `sparse_2_4` doubles them where it exists. */
@@ -65,6 +73,8 @@ export interface MmaOp {
   readonly m: number;
   readonly n: number;
   readonly k: number;
+  /** The instruction also exists, at the same rate, for every multiple of this up to n; latency falls in proportion. */
+  readonly n_step?: number;
   /** Lanes (threads) that issue it together. */
   readonly lanes: number;
   readonly latency_cycles: number;
@@ -109,6 +119,8 @@ export interface Unit {
   readonly mma: readonly MmaOp[];
   /** Rate of a function on a dtype: key `${fn}:${dtype}`; `${fn}` alone is the fallback. */
   readonly math: Readonly<Record<string, MathRate>>;
+  /** Capacity per core of the unit's own accumulator store; absent when accumulators live in registers. */
+  readonly accumulator_B?: number;
 }
 
 /** A core and what may be resident on it. */

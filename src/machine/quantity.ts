@@ -1,0 +1,84 @@
+/**
+ * Schema leaves of a machine description. A quantity leaf says its dimension and range; the schema of the *resolved*
+ * machine types it as a number, and `fileSchemaOf` derives what a file may say there: a number, a text with a unit or
+ * a formula, or either wrapped with its provenance.
+ */
+import { Kind, type TSchema, Type } from '@sinclair/typebox';
+import { ORIGINS } from '../base/provenance.js';
+import { baseUnit, DIMENSIONS, type DimensionName } from '../base/units.js';
+
+export interface Range {
+  /** positive (the default) or nonnegative. */
+  readonly sign?: 'positive' | 'nonnegative';
+  readonly max?: number;
+  readonly integer?: boolean;
+}
+
+/** What a quantity leaf carries beside its type. */
+export interface QuantityKeywords extends Range {
+  readonly dimension: DimensionName;
+}
+
+const KEYWORD = 'x-quantity';
+
+/** A number of dimension `dimension` in its base unit. */
+export function Quantity(dimension: DimensionName, description: string, range: Range = {}) {
+  const keywords: QuantityKeywords = { dimension, ...range };
+  return Type.Number({ description, [KEYWORD]: keywords });
+}
+
+/** The quantity keywords of a schema, or undefined when it is not a quantity leaf. */
+export function quantityOf(schema: TSchema): QuantityKeywords | undefined {
+  return schema[KEYWORD] as QuantityKeywords | undefined;
+}
+
+export const NOTES = {
+  $from: Type.Optional(Type.Unsafe<string>({ type: 'string', enum: [...ORIGINS] })),
+  $source: Type.Optional(Type.String({ minLength: 1 })),
+  $note: Type.Optional(Type.String()),
+};
+
+/** Schema of one quantity in a file. One schema without alternatives, so that a fault gives one clear message. */
+function fileQuantity(schema: TSchema, { dimension }: QuantityKeywords): TSchema {
+  const unit = baseUnit(dimension);
+  return Type.Unsafe({
+    type: ['number', 'string', 'object'],
+    description: `${schema['description']}${unit ? ` [${unit}]` : ''}, e.g. "${DIMENSIONS[dimension].example}"`,
+    required: ['value', 'from', 'source'],
+    additionalProperties: false,
+    properties: {
+      value: { type: ['number', 'string'] },
+      from: { type: 'string', enum: [...ORIGINS] },
+      source: { type: 'string', minLength: 1 },
+    },
+    [KEYWORD]: { dimension },
+  });
+}
+
+/** The schema that files are checked with: quantities may be text or wrapped, sections may state provenance. */
+export function fileSchemaOf(schema: TSchema): TSchema {
+  const quantity = quantityOf(schema);
+  if (quantity) return fileQuantity(schema, quantity);
+  if (schema[Kind] === 'Object') {
+    const properties: Record<string, TSchema> = { ...NOTES };
+    for (const [key, child] of Object.entries(schema['properties'] as Record<string, TSchema>))
+      properties[key] = fileSchemaOf(child);
+    return { ...schema, properties } as TSchema;
+  }
+  if (schema[Kind] === 'Record') {
+    const patterns: Record<string, TSchema> = {};
+    for (const [key, child] of Object.entries(schema['patternProperties'] as Record<string, TSchema>))
+      patterns[key] = fileSchemaOf(child);
+    return { ...schema, properties: { ...NOTES }, patternProperties: patterns } as unknown as TSchema;
+  }
+  return schema;
+}
+
+/** The schema of `key` inside an object or record schema; undefined when it is not allowed there. */
+export function childSchema(schema: TSchema, key: string): TSchema | undefined {
+  const properties = schema['properties'] as Record<string, TSchema> | undefined;
+  if (properties && Object.hasOwn(properties, key)) return properties[key];
+  for (const [pattern, child] of Object.entries((schema['patternProperties'] ?? {}) as Record<string, TSchema>))
+    if (new RegExp(pattern).test(key)) return child;
+  return undefined;
+}
