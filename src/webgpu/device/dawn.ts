@@ -1,0 +1,22 @@
+/** Dawn in Node: npm `webgpu`, an optional dependency, loaded only when asked for. */
+import { noPackage } from './errors.js';
+
+export interface DawnOptions {
+  /** Bounds checks on every access; on unless false. A browser always has them. */
+  readonly robustness?: boolean;
+  /** Part of an adapter's name. */
+  readonly adapter?: string;
+}
+
+/** A new Dawn instance with timestamps not rounded. Throws DeviceError when the package is not there. */
+export async function openDawn(options: DawnOptions = {}): Promise<GPU> {
+  const webgpu = await import('webgpu').catch((e: Error) => {
+    throw noPackage(e.message.split('\n')[0] ?? '');
+  });
+  const on = ['allow_unsafe_apis', ...(options.robustness === false ? ['disable_robustness'] : [])];
+  return webgpu.create([
+    `enable-dawn-features=${on.join(',')}`,
+    'disable-dawn-features=timestamp_quantization',
+    ...(options.adapter ? [`adapter=${options.adapter}`] : []),
+  ]);
+}
