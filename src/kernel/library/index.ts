@@ -1,0 +1,47 @@
+/** Every kernel, by name. Order is the order in which kernels of one op are tried. */
+import { unknownName } from '../../base/errors.js';
+import type { Op, OpKind } from '../../workload/op.js';
+import type { Kernel } from '../kernel.js';
+import { gemm } from './gemm.js';
+
+/** A kernel of any op. Its functions take the op it names in `op`; ask `kernelsFor` to keep the two together. */
+// biome-ignore lint/suspicious/noExplicitAny: kernels of different ops share no narrower parameter type
+export type AnyKernel = Kernel<any>;
+
+export const KERNELS = {
+  gemm,
+} as const satisfies Record<string, AnyKernel>;
+
+export type KernelName = keyof typeof KERNELS;
+export const KERNEL_LIST: readonly AnyKernel[] = Object.values(KERNELS);
+
+const BY_OP = new Map<OpKind, AnyKernel[]>();
+for (const kernel of KERNEL_LIST) {
+  const list = BY_OP.get(kernel.op);
+  if (list) list.push(kernel);
+  else BY_OP.set(kernel.op, [kernel]);
+}
+
+/** Kernels that compute ops of this kind, in a fixed order; empty when there is none. */
+export function kernelsFor<O extends Op>(op: O): readonly Kernel<O['kind']>[] {
+  return BY_OP.get(op.kind) ?? [];
+}
+
+/** One kernel by its own name, or all of a family by the family's. Throws InputError with the nearest name. */
+export function kernelsNamed(name: string): readonly AnyKernel[] {
+  const one = KERNEL_LIST.find((k) => k.name === name);
+  if (one) return [one];
+  const family = KERNEL_LIST.filter((k) => k.family === name);
+  if (family.length > 0) return family;
+  throw unknownName('kernel', name, kernelNames());
+}
+
+/** The kernel of this name, or the first of the family of this name. Throws InputError with the nearest name. */
+export function kernelByName(name: string): AnyKernel {
+  return kernelsNamed(name)[0]!;
+}
+
+/** Names of kernels and families, in order, each once. */
+export function kernelNames(): string[] {
+  return [...new Set(KERNEL_LIST.flatMap((k) => [k.family, k.name]))];
+}
