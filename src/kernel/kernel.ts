@@ -23,6 +23,11 @@ export interface Mapping {
   readonly resident: number;
   /** Grid points are rasterised in panels of this many along grid[1] (1: plain row-major, grid[0] fastest). */
   readonly panel: number;
+  /**
+   * Workgroups along grid[0] × grid[1] that run together on neighbouring cores and share what they read: a tile whose
+   * place does not depend on an index is read once from the machine-wide cache and multicast along it. [1, 1] if absent.
+   */
+  readonly cluster?: readonly [number, number];
   /** The unit that `mma` binds to: matrix instructions, or plain multiply–adds on each lane's register tile. */
   readonly mma: 'matrix' | 'vector';
 }

@@ -19,6 +19,7 @@ const Sm = Type.Object(
     per_cluster: count('SMs that share a processing cluster (TPC)'),
     warp: count('threads that execute in lockstep'),
     schedulers: count('warp schedulers, each issuing at most one instruction a cycle'),
+    multicast: Type.Optional(count('SMs of a thread block cluster that one read of L2 can serve')),
     max_blocks: count('resident thread blocks'),
     max_threads: count('resident threads'),
     max_threads_per_block: count('threads of one block'),

@@ -272,6 +272,7 @@ function coresOf({ sm, shared }: Gpu): Cores {
   return {
     count: sm.count,
     cluster: sm.per_cluster,
+    ...(sm.multicast !== undefined && { multicast: sm.multicast }),
     lane_group: sm.warp,
     issue_groups: sm.schedulers,
     max_workgroups: sm.max_blocks,

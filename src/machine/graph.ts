@@ -128,6 +128,8 @@ export interface Cores {
   readonly count: number;
   /** Cores that are scheduled together (e.g. two SMs of a TPC); 1 when not. */
   readonly cluster: number;
+  /** Most cores that one read of a machine-wide cache can serve at once (multicast to a cluster); 1 when absent. */
+  readonly multicast?: number;
   /** Lanes that execute in lockstep, and groups that can issue in one cycle. */
   readonly lane_group: number;
   readonly issue_groups: number;

@@ -37,6 +37,8 @@ export interface Transfer {
   readonly stages: number;
   readonly contiguous_B: number;
   readonly atomic: boolean;
+  /** Cores that one read of the far cache serves. */
+  readonly shared_by: number;
 }
 
 export interface Segment {
@@ -92,7 +94,7 @@ export function demandOf(program: Program, mapping: Mapping, costs: Costs): Dema
     register_write_B: 0,
     l1_B: 0,
   };
-  const walker = new Walker(d, mapping, costs);
+  const walker = new Walker(d, program, mapping, costs);
   walker.body(program.body, d.root);
   return d;
 }
@@ -117,6 +119,7 @@ class Walker {
 
   constructor(
     private readonly d: Demand,
+    private readonly program: Program,
     private readonly mapping: Mapping,
     private readonly costs: Costs,
   ) {
@@ -233,6 +236,7 @@ class Walker {
       stages: write ? 1 : tile.stages,
       contiguous_B: contiguous * element_B,
       atomic,
+      shared_by: write ? 1 : this.sharedBy(view),
     };
     s.transfers.push(t);
     this.d.transfers.push(t);
@@ -249,6 +253,18 @@ class Walker {
     this.issue(bytes / LANE_ACCESS_B, s);
   }
 
+  private sharedBy(view: View): number {
+    const { cluster } = this.mapping;
+    if (!cluster || cluster[0] * cluster[1] === 1) return 1;
+    const place = placeIndices(view);
+    let n = 1;
+    for (const d of [0, 1] as const) {
+      const g = this.program.grid[d];
+      if (g && !place.has(g.index)) n *= Math.min(cluster[d], g.extent);
+    }
+    return n;
+  }
+
   private mma(m: Mma, s: Segment): void {
     const { costs, mapping } = this;
     const op: MmaOp = costs.mma(m.a.dtype, m.b.dtype, m.acc.dtype, mapping.mma);
@@ -261,7 +277,8 @@ class Walker {
         : [],
       s,
     );
-    const macs = up(rows, op.m) * up(cols, op.n < cols ? op.n : roundTo8(cols)) * up(depth, op.k);
+    const n = op.n_step ? up(Math.min(cols, op.n), op.n_step) : op.n;
+    const macs = up(rows, op.m) * up(cols, n) * up(depth, op.k);
     const rate = op.macs_per_cycle * (m.sparse ? 2 : 1);
     const matrix = macs / rate;
     if (mapping.mma === 'matrix') s.busy[MATRIX]! += matrix;
@@ -273,7 +290,7 @@ class Walker {
     this.d.register_read_B +=
       macs > 0 && op.accumulator === 'register' ? rows * cols * bytesOf(m.acc.dtype) * s.nest.count : 0;
     this.d.register_write_B += op.accumulator === 'register' ? rows * cols * bytesOf(m.acc.dtype) * s.nest.count : 0;
-    const instructions = op.lanes > 1 ? (macs / (op.m * op.n * op.k)) * costs.machine.cores.lane_group : macs;
+    const instructions = op.lanes > 1 ? (macs / (op.m * n * op.k)) * costs.machine.cores.lane_group : macs;
     this.issue(
       instructions +
         (op.operands === 'register' && op.lanes > 1
@@ -284,7 +301,7 @@ class Walker {
       s,
     );
     s.alone_cycles += Math.max(matrix / this.share, operands);
-    this.pending = { tile: m.acc, latency: op.latency_cycles };
+    this.pending = { tile: m.acc, latency: (op.latency_cycles * n) / op.n };
     this.d.flops += 2 * macs * s.nest.count;
     this.d.matrix_pJ += mapping.mma === 'matrix' ? macs * op.pJ_per_MAC * s.nest.count : 0;
     this.d.vector_pJ += mapping.mma === 'vector' ? macs * op.pJ_per_MAC * s.nest.count : 0;
@@ -364,7 +381,6 @@ export function operandBytes(
 }
 
 const up = (x: number, granule: number): number => Math.ceil(x / granule) * granule;
-const roundTo8 = (x: number): number => Math.ceil(x / 8) * 8;
 const wider = (a: Tile, b: Tile) => (bytesOf(a.dtype) >= bytesOf(b.dtype) ? a.dtype : b.dtype);
 
 /** Distinct bytes of a transfer: what it requests, divided by the grid extents its place does not depend on. */

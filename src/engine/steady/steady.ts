@@ -158,7 +158,7 @@ class Model {
       const miss = this.miss.get(t) ?? 0;
       if (t.tensor.home) far += t.bytes;
       else {
-        l2 += t.bytes;
+        l2 += t.bytes / t.shared_by;
         if (!t.write) dram += t.bytes * miss;
       }
       link += t.bytes;
@@ -232,18 +232,26 @@ class Model {
     let read_B = 0;
     let write_B = 0;
     let far = 0;
+    let port = 0;
     for (const t of this.d.transfers) {
+      port += t.total_B;
       if (t.tensor.home) far += t.total_B;
       else if (t.write) write_B += t.total_B;
-      else read_B += t.total_B;
+      else read_B += t.total_B / t.shared_by;
     }
     if (cache) moved[cache.id] = { read_B, write_B };
     if (l1) moved[l1.id] = { read_B: this.d.l1_B, write_B: 0 };
     if (shared) moved[shared.id] = { read_B: this.d.shared_read_B, write_B: this.d.shared_write_B };
     if (register) moved[register.id] = { read_B: this.d.register_read_B, write_B: this.d.register_write_B };
     const links: Record<string, number> = {};
-    if (coreLink) links[coreLink.id] = read_B + write_B + far;
+    if (coreLink) links[coreLink.id] = port;
     if (peer && far > 0) links[peer.id] = far;
+    // near stores pay for the way to and from the lanes
+    for (const l of this.costs.machine.links) {
+      if (l.scope !== 'core' || l.to !== 'register') continue;
+      if (l.from === shared?.id) links[l.id] = this.d.shared_read_B + this.d.shared_write_B;
+      else if (l.from === l1?.id) links[l.id] = this.d.l1_B;
+    }
     return { moved, links };
   }
 
@@ -320,7 +328,7 @@ class Model {
       busy[name] = Math.max(busy[name] ?? 0, total[i]! * perCore);
     }
     let bytes = 0;
-    for (const t of d.transfers) if (!t.tensor.home) bytes += t.total_B;
+    for (const t of d.transfers) if (!t.tensor.home) bytes += t.total_B / t.shared_by;
     if (costs.cache) busy[costs.cache.id] = bytes / (costs.cache.read_B_per_s / (costs.cache.clocked ? this.scale : 1));
     busy[costs.home.id] =
       (this.reuse.dram_read_B + this.reuse.dram_write_B) / (costs.home.read_B_per_s * costs.home.sustained_fraction);

@@ -1,0 +1,236 @@
+/**
+ * Replays a trace on a machine: each op is mapped to its best kernel under the objective, run at the fidelity asked
+ * for, and added up. Ops of one stream run one after another, each a launch (or several) of a captured graph.
+ */
+import { InfeasibleError } from '../base/errors.js';
+import type { Kernel, Launch, Params } from '../kernel/kernel.js';
+import { type Choice, Mapper, type Objective, type Pins } from '../kernel/mapper.js';
+import { type ResourceGraph, storeOf } from '../machine/graph.js';
+import { compulsoryBytesOf, flopsOf, type Op, type Trace } from '../workload/op.js';
+import { runBound } from './bound.js';
+import { addRecords, inSequence, largest, runLaunches } from './run.js';
+import type { KernelSimulation, OpResult, Simulation } from './simulation.js';
+import { COLD, type Context, type Fidelity, type RunResult, type Traffic } from './types.js';
+
+export interface SimulateOptions {
+  readonly fidelity?: Fidelity;
+  readonly objective?: Objective;
+  readonly launch?: 'graph' | 'eager';
+  /** Pinned kernels and tiles by op kind or kernel family. */
+  readonly pins?: Readonly<Record<string, Pins>>;
+  /** A model that does not fit the memory is infeasible, not a warning. */
+  readonly strict?: boolean;
+  /** Shared over calls that use the same machine objects, so that equal ops are mapped once. */
+  readonly mapper?: Mapper;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * @throws InfeasibleError when an op fits no kernel, or under `strict` when the model does not fit
+ */
+export function simulate(trace: Trace, machine: ResourceGraph, options: SimulateOptions = {}): Simulation {
+  const fidelity = options.fidelity ?? 'steady';
+  const objective = options.objective ?? 'time';
+  const launch = options.launch ?? 'graph';
+  const mapper = options.mapper ?? new Mapper();
+  const warnings = footprintWarnings(trace, machine, options.strict ?? false);
+  const contexts = contextsOf(trace, launch);
+  const ops: OpResult[] = [];
+  trace.ops.forEach((op, i) => {
+    ops.push(runOp(op, machine, contexts[i]!, { ...options, fidelity, objective, mapper }));
+    options.onProgress?.(i + 1, trace.ops.length);
+  });
+
+  const total = (f: (o: OpResult) => number): number => ops.reduce((s, o) => s + f(o) * o.repeat, 0);
+  const time_s = total((o) => o.time_s);
+  const energy_J = total((o) => o.energy_J);
+  const causes = new Map<string, number>();
+  for (const o of ops) causes.set(o.bound_by, (causes.get(o.bound_by) ?? 0) + o.time_s * o.repeat);
+  const phases: Simulation['phases'] = {};
+  for (const o of ops) {
+    const p = (phases[o.phase ?? 'all'] ??= { time_s: 0, energy_J: 0 });
+    p.time_s += o.time_s * o.repeat;
+    p.energy_J += o.energy_J * o.repeat;
+  }
+  const bound_s = total((o) => o.bound_s);
+  const scaled = (pick: (o: OpResult) => Record<string, number>) =>
+    addRecords(ops.map((o) => Object.fromEntries(Object.entries(pick(o)).map(([k, v]) => [k, v * o.repeat]))));
+  return {
+    machine: machine.name,
+    workload: trace.name,
+    fidelity,
+    objective,
+    launch,
+    devices: trace.devices,
+    time_s,
+    launch_s: total((o) => o.launch_s),
+    energy_J,
+    power_W: energy_J / time_s,
+    flops: total((o) => o.flops),
+    flops_executed: total((o) => o.flops_executed),
+    requested_B: scaled((o) => o.requested_B),
+    moved_B: scaled((o) => o.moved_B),
+    bound_by: largest(causes),
+    roof_fraction: bound_s / time_s,
+    energy_by_part_J: scaled((o) => o.energy_by_part_J),
+    bound_s,
+    footprint_B: { ...trace.footprint_B, capacity: homeCapacity(machine) },
+    ...(trace.produces
+      ? {
+          produces: {
+            ...trace.produces,
+            per_s: trace.produces.count / time_s,
+            energy_J_each: (energy_J * trace.devices) / trace.produces.count,
+          },
+        }
+      : {}),
+    phases,
+    ops,
+    warnings,
+  };
+}
+
+interface OpOptions extends SimulateOptions {
+  readonly fidelity: Fidelity;
+  readonly objective: Objective;
+  readonly mapper: Mapper;
+}
+
+/** Maps and runs one op. */
+function runOp(op: Op, machine: ResourceGraph, context: Context, options: OpOptions): OpResult {
+  const bound = runBound(op, machine, context);
+  let choice: Choice | undefined;
+  let run = bound;
+  if (options.fidelity !== 'bound') {
+    choice = options.mapper.map(op, machine, {
+      objective: options.objective,
+      pins: options.pins?.[op.kind],
+      context: JSON.stringify(context.reuse_B) + context.launch,
+      evaluate: (launches) => inSequence(runLaunches(launches, machine, context, 'steady')),
+    });
+    run = inSequence(runLaunches(choice.launches, machine, context, options.fidelity));
+  }
+  return {
+    id: op.id,
+    name: op.name,
+    kind: op.kind,
+    ...(op.phase ? { phase: op.phase } : {}),
+    kernel: choice?.kernel ?? 'bound',
+    tile: { ...(choice?.params ?? {}) },
+    repeat: op.repeat,
+    ...figures(op, run, bound),
+  };
+}
+
+function figures(op: Op, run: RunResult, bound: RunResult) {
+  return {
+    time_s: run.time_s,
+    launch_s: run.launch_s,
+    energy_J: run.energy_J,
+    power_W: run.power_W,
+    flops: flopsOf(op),
+    flops_executed: run.flops_executed,
+    requested_B: bothWays(run.requested_B),
+    moved_B: bothWays(run.moved_B),
+    bound_by: run.bound_by,
+    roof_fraction: bound.time_s / run.time_s,
+    energy_by_part_J: { ...run.energy_by_part_J },
+    bound_s: bound.time_s,
+    clock_Hz: run.clock_Hz,
+    busy_s: { ...run.busy_s },
+  };
+}
+
+export interface KernelOptions {
+  readonly fidelity?: Fidelity;
+  readonly objective?: Objective;
+  readonly context?: Context;
+  readonly kernel?: string;
+  readonly params?: Params;
+  readonly mapper?: Mapper;
+}
+
+/** One op on one kernel, as `tilewright kernel` shows it. */
+export function simulateKernel(
+  op: Op,
+  machine: ResourceGraph,
+  options: KernelOptions = {},
+): { result: KernelSimulation; choice: Choice; runs: RunResult[] } {
+  const fidelity = options.fidelity ?? 'steady';
+  const context = options.context ?? COLD;
+  const mapper = options.mapper ?? new Mapper();
+  const bound = runBound(op, machine, context);
+  const choice = mapper.map(op, machine, {
+    objective: options.objective ?? 'time',
+    pins: { kernel: options.kernel, params: options.params },
+    context: JSON.stringify(context.reuse_B) + context.launch,
+    evaluate: (launches: readonly Launch[]) => inSequence(runLaunches(launches, machine, context, 'steady')),
+  });
+  const runs = fidelity === 'bound' ? [bound] : runLaunches(choice.launches, machine, context, fidelity);
+  const run = inSequence(runs);
+  const stalls = 'stalls_s' in run ? { stalls_s: run.stalls_s as Record<string, number> } : {};
+  return {
+    choice,
+    runs,
+    result: {
+      machine: machine.name,
+      kernel: choice.kernel,
+      tile: { ...choice.params },
+      fidelity,
+      ...figures(op, run, bound),
+      launches: runs.map((r, i) => ({
+        program: fidelity === 'bound' ? 'any schedule' : choice.launches[i]!.program.name,
+        time_s: r.time_s,
+        ...(r.detail ?? {}),
+      })),
+      tried: choice.tried,
+      ...stalls,
+      warnings: [],
+    },
+  };
+}
+
+export type { Kernel };
+
+/**
+ * How long ago each op's tensors were touched: weights and cached keys a whole replay ago, activations since the op
+ * that made them.
+ */
+function contextsOf(trace: Trace, launch: 'graph' | 'eager'): Context[] {
+  const step_B = trace.footprint_B.weights + trace.footprint_B.kv_cache;
+  const position = new Map(trace.ops.map((op, i) => [op.id, i]));
+  const bytes = trace.ops.map((op) => {
+    const { read_B, write_B } = compulsoryBytesOf(op);
+    return read_B + write_B;
+  });
+  return trace.ops.map((op, i) => {
+    let last = -1;
+    for (const d of op.deps) last = Math.max(last, position.get(d) ?? -1);
+    let between = 0;
+    for (let j = Math.max(0, last + 1); j < i; j++) between += bytes[j]!;
+    if (last < 0 && i > 0) between = step_B;
+    const fresh = op.kind === 'attention' && !op.cached ? between : step_B;
+    return { launch, reuse_B: { weight: step_B, activation: between, kv: fresh, index: between } };
+  });
+}
+
+const homeCapacity = (machine: ResourceGraph): number => machine.stores.find((s) => s.role === 'home')?.capacity_B ?? 0;
+
+function footprintWarnings(trace: Trace, machine: ResourceGraph, strict: boolean): string[] {
+  const { weights, kv_cache, activations } = trace.footprint_B;
+  const need = weights + kv_cache + activations;
+  const home = machine.stores.find((s) => s.role === 'home') ?? storeOf(machine, 'dram');
+  if (!home || need <= home.capacity_B) return [];
+  const gib = (b: number) => `${(b / 2 ** 30).toFixed(1)} GiB`;
+  const message =
+    `${trace.name} needs ${gib(need)} on each device (weights ${gib(weights)}, KV cache ${gib(kv_cache)}, activations ${gib(activations)}), ` +
+    `${machine.name} has ${gib(home.capacity_B)}: ${gib(need - home.capacity_B)} too much`;
+  if (strict) throw new InfeasibleError(message);
+  return [message];
+}
+
+function bothWays(traffic: Readonly<Record<string, Traffic>>): Record<string, number> {
+  const sum: Record<string, number> = {};
+  for (const key in traffic) sum[key] = traffic[key]!.read_B + traffic[key]!.write_B;
+  return sum;
+}

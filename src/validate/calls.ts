@@ -1,0 +1,353 @@
+/**
+ * Framework calls of measured tables as small traces of ops. A table is told by its columns, never by its file's name.
+ *
+ * What a call holds, beside its main op, follows the framework that was timed (TensorRT-LLM's collectors, PyTorch):
+ * fp8 with per-tensor scales finds the tensor's maximum and scales before it multiplies, block formats quantise in one
+ * pass, attention embeds positions and writes the cache first.
+ */
+import { asDType, bytesOf, type DType } from '../base/dtype.js';
+import type { Context } from '../engine/types.js';
+import type { Activation, ElementwiseFn, Op, OpOf } from '../workload/op.js';
+
+export interface Call {
+  /** Main op last; helpers before it in order. */
+  readonly ops: readonly Op[];
+  readonly context: Context;
+  readonly measured_s: number;
+  readonly group: string;
+  readonly dtype: string;
+  /** Device column of the row, where the table has one. */
+  readonly device?: string;
+  readonly power_W?: number;
+  /** Time spent by the host before the device is seen to finish, where it is inside the measurement. */
+  readonly host_s?: number;
+}
+export type Row = Readonly<Record<string, string>>;
+export type Skip = { readonly skip: string };
+
+export interface TableKind {
+  readonly name: string;
+  readonly columns: readonly string[];
+  call(row: Row): Call | Skip;
+}
+
+const base = { id: 'op', repeat: 1, deps: [] as string[] };
+const int = (row: Row, key: string): number => {
+  const v = Number(row[key]);
+  if (!Number.isInteger(v) || v < 0) throw new Error(`column ${key} is '${row[key]}', expected a whole number`);
+  return v;
+};
+const ms = (row: Row, key = 'latency_ms'): number => {
+  const v = Number(row[key]);
+  if (!(v > 0)) throw new Error(`column ${key} is '${row[key]}', expected a positive number`);
+  return v * 1e-3;
+};
+
+const elementwise = (name: string, fn: ElementwiseFn, n: number, dtype: DType, out?: DType): Op => ({
+  ...base,
+  kind: 'elementwise',
+  name,
+  fn,
+  n,
+  dtype,
+  ...(out ? { out } : {}),
+});
+const reduction = (name: string, rows: number, cols: number, op: 'sum' | 'max', dtype: DType): Op => ({
+  ...base,
+  kind: 'reduce',
+  name,
+  rows,
+  cols,
+  op,
+  dtype,
+});
+
+export function matmul(
+  batch: number,
+  m: number,
+  n: number,
+  k: number,
+  a: DType,
+  b: DType,
+  c: DType,
+  weights = true,
+): OpOf<'matmul'> {
+  const accumulate: DType = a === 'int8' && b === 'int8' ? 'int32' : 'fp32';
+  return {
+    ...base,
+    kind: 'matmul',
+    name: 'matmul',
+    batch,
+    m,
+    n,
+    k,
+    a,
+    b,
+    c,
+    accumulate,
+    weights,
+    bias: false,
+    activation: 'none' as Activation,
+    residual: false,
+  };
+}
+
+/** Weight formats of the GEMM tables: operand dtypes and the kernels that come before the product. */
+const GEMM_FORMATS: Record<string, { a: DType; b: DType; before: (m: number, k: number) => Op[] }> = {
+  bfloat16: { a: 'bf16', b: 'bf16', before: () => [] },
+  float16: { a: 'fp16', b: 'fp16', before: () => [] },
+  // per-tensor scale: clear the maximum, find it, turn it into a scale, apply it
+  fp8: {
+    a: 'fp8_e4m3',
+    b: 'fp8_e4m3',
+    before: (m, k) => [
+      elementwise('clear maximum', 'copy', 1, 'fp32'),
+      reduction('maximum', m, k, 'max', 'bf16'),
+      elementwise('scale', 'scale', 1, 'fp32'),
+      elementwise('quantise', 'quantise', m * k, 'bf16', 'fp8_e4m3'),
+    ],
+  },
+  fp8_static: {
+    a: 'fp8_e4m3',
+    b: 'fp8_e4m3',
+    before: (m, k) => [elementwise('quantise', 'quantise', m * k, 'bf16', 'fp8_e4m3')],
+  },
+  fp8_block: {
+    a: 'fp8_e4m3',
+    b: 'fp8_e4m3',
+    before: (m, k) => [elementwise('quantise by block', 'quantise', m * k, 'bf16', 'fp8_e4m3')],
+  },
+  nvfp4: {
+    a: 'nvfp4',
+    b: 'nvfp4',
+    before: (m, k) => [elementwise('quantise by block', 'quantise', m * k, 'bf16', 'nvfp4')],
+  },
+  int8_wo: { a: 'bf16', b: 'int8', before: () => [] },
+  int4_wo: { a: 'bf16', b: 'int4', before: () => [] },
+  sq: { a: 'int8', b: 'int8', before: (m, k) => [elementwise('quantise by row', 'quantise', m * k, 'bf16', 'int8')] },
+};
+
+/** Weights rotate through up to six copies, activations are the same every time. */
+function gemmContext(op: OpOf<'matmul'>): Context {
+  const weight = op.k * op.n * bytesOf(op.b);
+  const activation = op.m * op.k * bytesOf(op.a) + op.m * op.n * bytesOf(op.c);
+  return {
+    launch: 'graph',
+    reuse_B: {
+      weight: 5 * weight + activation,
+      activation: weight + op.m * op.n * bytesOf(op.c),
+      kv: Number.POSITIVE_INFINITY,
+      index: 0,
+    },
+  };
+}
+
+/** The same tensors over and over: what fits the cache stays there. */
+const warm = (bytes: number, launch: 'graph' | 'eager' = 'graph'): Context => ({
+  launch,
+  reuse_B: { weight: bytes, activation: bytes, kv: bytes, index: 0 },
+});
+
+function gemmRow(format: string, row: Row): Call | Skip {
+  const f = GEMM_FORMATS[format];
+  if (!f) return { skip: `unknown GEMM format '${format}' (known: ${Object.keys(GEMM_FORMATS).join(', ')})` };
+  const [m, n, k] = [int(row, 'm'), int(row, 'n'), int(row, 'k')];
+  const op = matmul(1, m, n, k, f.a, f.b, 'bf16');
+  return {
+    ops: [...f.before(m, k), op],
+    context: gemmContext(op),
+    measured_s: ms(row),
+    group: 'gemm',
+    dtype: format,
+    power_W: row['power_w'] ? Number(row['power_w']) : undefined,
+  };
+}
+
+function attentionRow(row: Row, decode: boolean): Call | Skip {
+  const q = asDType(row['attn_dtype'] ?? '');
+  const kv = asDType(row['kv_cache_dtype'] ?? '');
+  if (!q || !kv) return { skip: `unknown dtype '${row['attn_dtype']}' or '${row['kv_cache_dtype']}'` };
+  const batch = int(row, 'batch_size');
+  const [heads, kv_heads, head_dim] = [int(row, 'num_heads'), int(row, 'num_key_value_heads'), int(row, 'head_dim')];
+  const window = int(row, 'window_size');
+  const q_len = decode ? 1 : int(row, 'isl');
+  const kv_len = decode ? int(row, 'isl') + int(row, 'step') : q_len;
+  const rows = batch * q_len;
+  const attention: OpOf<'attention'> = {
+    ...base,
+    kind: 'attention',
+    name: decode ? 'decode attention' : 'prefill attention',
+    batch,
+    heads,
+    kv_heads,
+    q_len,
+    kv_len,
+    head_dim,
+    causal: true,
+    window,
+    q,
+    kv,
+    o: 'bf16',
+    cached: decode,
+  };
+  const rotary: Op = {
+    ...base,
+    kind: 'rotary',
+    name: 'rotary',
+    rows,
+    heads: heads + kv_heads,
+    head_dim,
+    dtype: 'bf16',
+  };
+  const append: Op = {
+    ...base,
+    kind: 'kv_append',
+    name: 'kv append',
+    rows,
+    cols: 2 * kv_heads * head_dim,
+    dtype: 'bf16',
+    kv,
+  };
+  const lengths = elementwise('sequence offsets', 'copy', batch + 1, 'int32');
+  const bytes =
+    2 * rows * heads * head_dim * 2 +
+    2 * batch * Math.min(kv_len, window || kv_len) * kv_heads * head_dim * bytesOf(kv);
+  return {
+    ops: decode ? [rotary, append, attention] : [lengths, rotary, append, attention],
+    context: warm(bytes),
+    measured_s: ms(row),
+    group: decode ? 'decode attention' : 'prefill attention',
+    dtype: `${row['attn_dtype']}/${row['kv_cache_dtype']}`,
+  };
+}
+
+/** GPUs of the fp32 tables: no tensor cores, PyTorch, launches back to back. */
+function fp32Row(row: Row): Call | Skip {
+  const op = row['op'] ?? '';
+  const common = { measured_s: ms(row), dtype: 'fp32', device: row['device'] };
+  if (row['M'] !== undefined) {
+    const [batch, m, k, n] = [int(row, 'B'), int(row, 'M'), int(row, 'N'), int(row, 'K')];
+    const mm =
+      op === 'linear'
+        ? matmul(1, batch * m, n, k, 'fp32', 'fp32', 'fp32')
+        : matmul(batch, m, n, k, 'fp32', 'fp32', 'fp32', false);
+    return { ...common, ops: [mm], context: warm(4 * batch * (m * k + n * k + m * n)), group: op };
+  }
+  const [rows, cols] = [int(row, 'B'), int(row, 'H')];
+  const context = warm(8 * rows * cols);
+  if (op === 'softmax')
+    return { ...common, ops: [{ ...base, kind: 'softmax', name: op, rows, cols, dtype: 'fp32' }], context, group: op };
+  if (op === 'ln')
+    return {
+      ...common,
+      ops: [{ ...base, kind: 'normalise', name: op, norm: 'layer', rows, cols, residual: false, dtype: 'fp32' }],
+      context,
+      group: op,
+    };
+  const fn = (op === 'true_div' ? 'div' : op) as ElementwiseFn;
+  if (!FP32_ELEMENTWISE.has(fn)) return { skip: `unknown op '${op}'` };
+  return { ...common, ops: [elementwise(op, fn, rows * cols, 'fp32')], context, group: 'elementwise' };
+}
+const FP32_ELEMENTWISE = new Set<string>([
+  'add',
+  'sub',
+  'mul',
+  'div',
+  'pow',
+  'relu',
+  'gelu',
+  'tanh',
+  'silu',
+  'sigmoid',
+  'exp',
+]);
+
+/** Host time inside each measurement of the operator table: it was timed from the host (its README says about 20 µs). */
+const OPERATOR_HOST_S = 20e-6;
+
+function operatorRow(row: Row): Call | Skip {
+  const kernel = row['kernel'] ?? '';
+  const [d0, d1, d2] = [int(row, 'dim0'), Number(row['dim1'] || 0), Number(row['dim2'] || 0)];
+  const value = Number(row['value']);
+  const common = { dtype: 'fp16', host_s: OPERATOR_HOST_S };
+  if (kernel.startsWith('matmul'))
+    return {
+      ...common,
+      ops: [matmul(1, d0, d2, d1, 'fp16', 'fp16', 'fp16')],
+      context: warm(2 * (d0 * d1 + d1 * d2 + d0 * d2)),
+      measured_s: value * 1e-3,
+      group: 'matmul',
+    };
+  const elements = kernel.startsWith('gelu') ? d0 : d0 * d1;
+  const measured_s = elements / (value * 1e9);
+  const context = warm(4 * elements);
+  if (kernel.startsWith('softmax'))
+    return {
+      ...common,
+      ops: [{ ...base, kind: 'softmax', name: kernel, rows: d0, cols: d1, dtype: 'fp16' }],
+      context,
+      measured_s,
+      group: 'softmax',
+    };
+  if (kernel.startsWith('layernorm'))
+    return {
+      ...common,
+      ops: [
+        { ...base, kind: 'normalise', name: kernel, norm: 'layer', rows: d0, cols: d1, residual: false, dtype: 'fp16' },
+      ],
+      context,
+      measured_s,
+      group: 'layernorm',
+    };
+  if (kernel.startsWith('gelu'))
+    return { ...common, ops: [elementwise(kernel, 'gelu', d0, 'fp16')], context, measured_s, group: 'gelu' };
+  return { skip: `unknown kernel '${kernel}'` };
+}
+
+/** In the order they are tried: the first whose columns are all there. */
+export const TABLES: readonly TableKind[] = [
+  {
+    name: 'decode attention',
+    columns: [
+      'attn_dtype',
+      'kv_cache_dtype',
+      'batch_size',
+      'isl',
+      'step',
+      'num_heads',
+      'num_key_value_heads',
+      'head_dim',
+      'window_size',
+      'latency_ms',
+    ],
+    call: (r) => attentionRow(r, true),
+  },
+  {
+    name: 'prefill attention',
+    columns: [
+      'attn_dtype',
+      'kv_cache_dtype',
+      'batch_size',
+      'isl',
+      'num_heads',
+      'num_key_value_heads',
+      'head_dim',
+      'window_size',
+      'latency_ms',
+    ],
+    call: (r) => attentionRow(r, false),
+  },
+  {
+    name: 'gemm',
+    columns: ['gemm_dtype', 'm', 'n', 'k', 'latency_ms'],
+    call: (r) => gemmRow(r['gemm_dtype'] ?? '', r),
+  },
+  {
+    name: 'gemm power',
+    columns: ['m', 'n', 'k', 'latency_ms', 'power_w', 'power_limit_w'],
+    call: (r) => gemmRow('bfloat16', r),
+  },
+  { name: 'fp32 matmul', columns: ['device', 'op', 'B', 'M', 'N', 'K', 'latency_ms'], call: fp32Row },
+  { name: 'fp32 rows', columns: ['device', 'op', 'B', 'H', 'latency_ms'], call: fp32Row },
+  { name: 'operators', columns: ['kernel', 'dim0', 'dim1', 'dim2', 'value', 'unit'], call: operatorRow },
+];
