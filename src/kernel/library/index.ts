@@ -2,7 +2,12 @@
 import { unknownName } from '../../base/errors.js';
 import type { Op, OpKind } from '../../workload/op.js';
 import type { Kernel } from '../kernel.js';
+import { attention_fused } from './attention_fused.js';
+import { attention_split } from './attention_split.js';
+import { attention_two_pass } from './attention_two_pass.js';
+import { attention_unfused } from './attention_unfused.js';
 import { gemm } from './gemm.js';
+import { softmax } from './softmax.js';
 
 /** A kernel of any op. Its functions take the op it names in `op`; ask `kernelsFor` to keep the two together. */
 // biome-ignore lint/suspicious/noExplicitAny: kernels of different ops share no narrower parameter type
@@ -10,6 +15,11 @@ export type AnyKernel = Kernel<any>;
 
 export const KERNELS = {
   gemm,
+  attention_fused,
+  attention_split,
+  attention_two_pass,
+  attention_unfused,
+  softmax,
 } as const satisfies Record<string, AnyKernel>;
 
 export type KernelName = keyof typeof KERNELS;

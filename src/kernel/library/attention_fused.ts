@@ -1,0 +1,52 @@
+/**
+ * One pass over the keys with an online softmax (FlashAttention-2, Dao 2023): scores never leave the core.
+ * Each workgroup keeps a tile of queries and walks the blocks of keys; those at the mask's edge apart from the rest.
+ */
+import type { Program } from '../ir.js';
+import type { Kernel, Params } from '../kernel.js';
+import { coreOf } from './attention_core.js';
+import { ATTENTION_MATH, ATTENTION_SHAPE, attentionOp, attentionReference } from './attention_op.js';
+import { ATTENTION_PARAMS, tileCandidates } from './attention_params.js';
+import { attentionMapping, attentionRejects, routeOf } from './attention_route.js';
+import { keyLoops, queryTensor, rowsOf, storeRows } from './attention_rows.js';
+
+type P = Params & Record<keyof typeof ATTENTION_PARAMS, number>;
+
+export const attention_fused: Kernel<'attention'> = {
+  name: 'attention_fused',
+  family: 'attention',
+  math: `${ATTENTION_MATH}, one pass with online softmax`,
+  op: 'attention',
+  shape: ATTENTION_SHAPE,
+  params: ATTENTION_PARAMS,
+  toOp: attentionOp,
+  rejects: attentionRejects,
+  candidates: (op, machine) => tileCandidates(op, machine, [1, 2, 3]),
+  build(op, params, machine) {
+    const { bq, bkv, stages, groups, pack } = params as P;
+    const route = routeOf(op, machine)!;
+    const rows = rowsOf(op, bq, pack === 1);
+    const core = coreOf(op, route, rows, { bq, bkv, stages, groups });
+    const o = queryTensor(rows, 'o', op.o, 'output', [], [op.head_dim]);
+    const program: Program = {
+      name: `attention_fused[${bq}x${bkv}x${op.head_dim},s${stages}]`,
+      tensors: [...core.tensors, o],
+      tiles: core.tiles,
+      grid: rows.grid,
+      body: [
+        ...core.start,
+        ...keyLoops(rows, bkv, (masked) => [
+          core.loadKeys,
+          core.loadValues,
+          ...core.scores(masked),
+          ...core.foldMax,
+          ...core.accumulate,
+        ]),
+        ...core.normalise,
+        storeRows(rows, core.o, o, [], core.index),
+      ],
+    };
+    return [{ program, mapping: attentionMapping(route, groups, bq) }];
+  },
+  reference: attentionReference,
+};

@@ -1,0 +1,68 @@
+/** Tile sizes of the attention kernels: legal values, and those that libraries ship per head width and machine. */
+import type { ResourceGraph } from '../../machine/graph.js';
+import type { ParamDef, Params } from '../kernel.js';
+import type { Attention } from './attention_op.js';
+import { type Route, routeOf } from './attention_route.js';
+
+export const ATTENTION_PARAMS = {
+  bq: { description: 'rows of a query tile', values: [1, 2, 4, 8, 16, 32, 64, 128, 192, 256], default: 128 },
+  bkv: {
+    description: 'keys of a block',
+    values: [16, 32, 48, 64, 80, 96, 112, 128, 160, 176, 192, 224, 256],
+    default: 64,
+  },
+  stages: { description: 'buffers of keys and of values', values: [1, 2, 3, 4], default: 2 },
+  groups: {
+    description: 'lane groups: warps, or warpgroups where the instruction spans one',
+    values: [1, 2, 3, 4, 8, 16],
+    default: 4,
+  },
+  pack: { description: '1: the query heads of a group share a tile', values: [0, 1], default: 0 },
+} as const satisfies Record<string, ParamDef>;
+
+/** Queries so few that one tile holds those of all heads of a group are packed. */
+export const packs = (op: Attention): boolean => op.heads > op.kv_heads && op.q_len <= 64 && !op.relative_bias;
+
+/**
+ * Query tiles: 64 to 192 rows by whole native tiles (FlashAttention-2: 64, 128; FlashAttention-3: 128, 192), and the
+ * smallest native tile that holds all rows when there are fewer.
+ */
+export function queryTiles(rows: number, route: Route): readonly number[] {
+  if (route.mma === 'vector') return rows <= 8 ? [rowsUp(rows)] : rows <= 32 ? [32] : [32, 64];
+  const sizes = route.m >= 128 ? [128, 256] : route.m >= 64 ? [64, 128, 192] : [16, 32, 64, 128];
+  const small = sizes.findIndex((bq) => bq >= rows);
+  if (small >= 0) return sizes.slice(small, small + 1);
+  return route.m >= 64 ? sizes : [64, 128];
+}
+const rowsUp = (rows: number): number => 2 ** Math.ceil(Math.log2(rows));
+
+/** Blocks of keys: wide for narrow heads, narrow for wide ones, as registers and shared storage demand. */
+export function keyBlocks(head_dim: number, route: Route): readonly number[] {
+  if (route.m >= 64) {
+    if (head_dim <= 64) return [96, 128, 160, 192, 224];
+    if (head_dim <= 128) return [64, 96, 128, 176];
+    return head_dim <= 192 ? [64, 96, 112] : [32, 64, 80];
+  }
+  if (head_dim <= 64) return [32, 64, 128];
+  return head_dim <= 128 ? [32, 64, 128] : [16, 32, 64];
+}
+
+export function groupCounts(bq: number, route: Route): readonly number[] {
+  if (route.mma === 'vector') return [4, 8];
+  if (route.lanes > 32) return [Math.max(1, Math.min(3, Math.floor(bq / Math.min(64, route.m))))];
+  return bq <= 64 ? [4] : [4, 8];
+}
+
+/** Choices for kernels that hold a whole head of queries and blocks of keys: at most 40. */
+export function tileCandidates(op: Attention, machine: ResourceGraph, stageCounts: readonly number[]): Params[] {
+  const route = routeOf(op, machine);
+  if (!route) return [];
+  const pack = packs(op);
+  const rows = pack ? (op.q_len * op.heads) / op.kv_heads : op.q_len;
+  const out: Params[] = [];
+  for (const bq of queryTiles(rows, route))
+    for (const bkv of keyBlocks(op.head_dim, route))
+      for (const groups of groupCounts(bq, route))
+        for (const stages of stageCounts) out.push({ bq, bkv, stages, groups, pack: pack ? 1 : 0 });
+  return out;
+}
