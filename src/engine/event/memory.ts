@@ -1,0 +1,278 @@
+/**
+ * What lies beyond the cores: the far cache with its port, DRAM, and memory of other devices. Servers with a queue each.
+ *
+ * Written blocks are allocated in the cache and go to DRAM when they are pushed out, in their own time; what is still
+ * dirty at the end is counted as DRAM traffic for outputs (not for scratch), though nobody waits for it.
+ */
+
+import type { Context } from '../types.js';
+import { bytesOfBlock, type Placer } from './blocks.js';
+import { BlockCache } from './cache.js';
+import type { Instr, Plan } from './plan.js';
+import type { Rates } from './rates.js';
+import type { Transfer } from './transfer.js';
+
+export class Memory {
+  dramRead_B = 0;
+  dramWrite_B = 0;
+  /** Between cores and cache. */
+  cacheRead_B = 0;
+  cacheWrite_B = 0;
+  readonly remote_B: Record<string, { read_B: number; write_B: number }> = {};
+  private readonly cache: BlockCache | undefined;
+  private dramReadFree = 0;
+  private dramWriteFree = 0;
+  private cacheReadFree = 0;
+  private cacheWriteFree = 0;
+  private readonly remoteFree = new Map<string, { read: number; write: number }>();
+  /** Rows that gathers and scatters touch are not known here: a fixed pseudo-random sequence stands for them. */
+  private sequence = 0;
+
+  constructor(
+    private readonly plan: Plan,
+    private readonly rates: Rates,
+    context: Context,
+  ) {
+    const { cache } = rates;
+    if (cache) {
+      this.cache = new BlockCache(plan.blocks, cache.capacity_B);
+      this.warm(context, cache.capacity_B);
+    }
+    for (const name of rates.remote.keys()) {
+      this.remoteFree.set(name, { read: 0, write: 0 });
+      this.remote_B[name] = { read_B: 0, write_B: 0 };
+    }
+  }
+
+  /** What earlier kernels left: the longest untouched first, so that it is pushed out first. */
+  private warm(context: Context, capacity_B: number): void {
+    const cache = this.cache!;
+    const before = this.plan.blocked
+      .filter((b) => b.tensor.role !== 'output' && b.tensor.home === undefined)
+      .map((b) => ({ b, reuse_B: b.tensor.role === 'scratch' ? 0 : context.reuse_B[b.tensor.kind] }))
+      .sort((x, y) => y.reuse_B - x.reuse_B);
+    for (const { b, reuse_B } of before) {
+      const fraction = Math.min(1, (capacity_B - reuse_B) / (b.elements * b.element_B));
+      if (!(fraction > 0)) continue;
+      for (let i = 0; i < b.blocks; i++)
+        if (Math.floor((i + 1) * fraction) > Math.floor(i * fraction))
+          cache.insert(b.base + i, bytesOfBlock(b, b.base + i), 0, 0);
+    }
+  }
+
+  /** Unloaded latency of a copy as things stand, for the core's window. */
+  latencyOf(t: Transfer): number {
+    const { rates, cache } = this;
+    if (t.remote) return rates.hit_fs + rates.remote.get(t.instr.placer!.blocked.tensor.home!)!.latency_fs;
+    if (!cache) return rates.hit_fs;
+    if (t.instr.scattered || t.single < 0) return rates.hit_fs + rates.miss_fs;
+    return cache.has(t.single) ? rates.hit_fs : rates.hit_fs + rates.miss_fs;
+  }
+
+  /** Sees to it that the copy's blocks are in the cache; sets when its first and last byte are. */
+  fetch(t: Transfer, now: number): void {
+    t.first = now;
+    t.last = now;
+    const { placer } = t.instr;
+    const b = placer!.blocked;
+    if (t.remote) {
+      const home = b.tensor.home!;
+      const r = this.rates.remote.get(home)!;
+      const free = this.remoteFree.get(home)!;
+      const from = Math.max(free.read, now);
+      free.read = from + Math.round(t.moved_B * r.read_fs_per_B);
+      t.first = from + r.latency_fs;
+      t.last = free.read + r.latency_fs;
+      t.extra_fs = r.latency_fs;
+      this.remote_B[home]!.read_B += t.moved_B;
+      return;
+    }
+    if (t.instr.scattered) {
+      this.fetchRows(t, now);
+      return;
+    }
+    if (t.single >= 0) {
+      this.fetchBlock(t, t.single, placer!.exact ? t.moved_B : -1, now);
+      return;
+    }
+    this.walk(t.low, t.high, b.step, b.base, (block) => this.fetchBlock(t, block, -1, now));
+  }
+
+  /** `bytes` < 0: the whole block. */
+  private fetchBlock(t: Transfer, block: number, bytes: number, now: number): void {
+    const { cache, rates } = this;
+    if (cache?.has(block)) {
+      cache.touch(block);
+      if (cache.first[block]! > t.first) t.first = cache.first[block]!;
+      if (cache.last[block]! > t.last) t.last = cache.last[block]!;
+      return;
+    }
+    const whole = bytesOfBlock(t.instr.placer!.blocked, block);
+    const n = bytes < 0 ? (cache ? whole : t.moved_B) : bytes;
+    const from = this.readDram(n, now);
+    t.missed = true;
+    t.extra_fs = rates.miss_fs;
+    const first = from + rates.miss_fs;
+    const last = this.dramReadFree + rates.miss_fs;
+    if (first > t.first) t.first = first;
+    if (last > t.last) t.last = last;
+    if (cache) {
+      cache.insert(block, whole, first, last);
+      this.writeBack(cache.evicted_dirty_B, now);
+    }
+  }
+
+  private fetchRows(t: Transfer, now: number): void {
+    const placer = t.instr.placer!;
+    const b = placer.blocked;
+    const axis = placer.use.view.axes[0];
+    const row_B = t.moved_B / Math.max(1, t.rows);
+    const { cache, rates } = this;
+    for (let r = 0; r < t.rows; r++) {
+      if (axis >= 0) t.low[axis] = t.high[axis] = this.anyRow(b.tensor.dims[axis]!, b.block[axis]!);
+      let missing = 0;
+      this.walk(t.low, t.high, b.step, b.base, (block) => {
+        if (cache?.has(block)) {
+          cache.touch(block);
+          if (cache.first[block]! > t.first) t.first = cache.first[block]!;
+          return;
+        }
+        missing++;
+        if (cache) {
+          cache.insert(block, bytesOfBlock(b, block), now, now);
+          this.writeBack(cache.evicted_dirty_B, now);
+        }
+      });
+      if (missing === 0) continue;
+      const from = this.readDram(row_B, now);
+      t.missed = true;
+      t.extra_fs = rates.miss_fs;
+      if (r === 0 || from + rates.miss_fs < t.first) t.first = Math.max(now, from + rates.miss_fs);
+      t.last = Math.max(t.last, this.dramReadFree + rates.miss_fs);
+    }
+  }
+
+  private anyRow(rows: number, block: number): number {
+    // integer hash "lowbias32" (C. Wellons, hash-prospector)
+    let x = (this.sequence++ + 0x9e3779b9) | 0;
+    x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
+    x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
+    x ^= x >>> 16;
+    return Math.floor(((x >>> 0) % rows) / block);
+  }
+
+  /** Books the cache's read port; returns when the copy is through. */
+  readCache(t: Transfer, now: number): number {
+    if (!this.cache || t.remote) return now;
+    const bytes = t.moved_B / t.instr.sharers;
+    this.cacheReadFree = Math.max(this.cacheReadFree, now) + Math.round(bytes * this.rates.l2Read_fs_per_B);
+    this.cacheRead_B += bytes;
+    if (this.rates.cache!.shared_port) this.cacheWriteFree = this.cacheReadFree;
+    return this.cacheReadFree;
+  }
+
+  /** A store's bytes reach the cache (or DRAM, where there is none); returns when the last is there. */
+  write(i: Instr, placer: Placer, moved: number, now: number): number {
+    const { cache, rates } = this;
+    const b = placer.blocked;
+    if (i.remote) {
+      const home = b.tensor.home!;
+      const r = rates.remote.get(home)!;
+      const free = this.remoteFree.get(home)!;
+      free.write = Math.max(free.write, now) + Math.round(moved * r.write_fs_per_B);
+      this.remote_B[home]!.write_B += moved;
+      return free.write + r.latency_fs;
+    }
+    if (!cache) return this.writeDram(moved, now);
+    // An atomic reads and writes in the cache.
+    const time = Math.round(moved * rates.l2Write_fs_per_B * (i.atomic ? 2 : 1));
+    this.cacheWriteFree = Math.max(this.cacheWriteFree, now) + time;
+    if (rates.cache!.shared_port) this.cacheReadFree = this.cacheWriteFree;
+    this.cacheWrite_B += moved;
+    if (i.scattered) {
+      const axis = placer.use.view.axes[0];
+      for (let r = 0; r < placer.rows; r++) {
+        if (axis >= 0) placer.low[axis] = placer.high[axis] = this.anyRow(b.tensor.dims[axis]!, b.block[axis]!);
+        this.walk(placer.low, placer.high, b.step, b.base, (block) =>
+          this.writeBlock(placer, block, moved / placer.rows, i.atomic, now),
+        );
+      }
+    } else if (placer.single >= 0) this.writeBlock(placer, placer.single, moved, i.atomic, now);
+    else {
+      let blocks = 1;
+      for (let d = 0; d < b.count.length; d++) blocks *= placer.high[d]! - placer.low[d]! + 1;
+      const each = placer.requested_B / blocks;
+      this.walk(placer.low, placer.high, b.step, b.base, (block) =>
+        this.writeBlock(placer, block, each, i.atomic, now),
+      );
+    }
+    return this.cacheWriteFree;
+  }
+
+  private writeBlock(placer: Placer, block: number, bytes: number, atomic: boolean, now: number): void {
+    const cache = this.cache!;
+    if (cache.has(block)) cache.touch(block);
+    else {
+      const whole = bytesOfBlock(placer.blocked, block);
+      if (atomic) this.readDram(Math.min(bytes, whole), now);
+      cache.insert(block, whole, now, now);
+      this.writeBack(cache.evicted_dirty_B, now);
+      if (!cache.has(block)) this.writeDram(bytes, now);
+    }
+    cache.write(block, bytes);
+  }
+
+  /** Dirty bytes of outputs that the cache still holds when the kernel ends. */
+  finish(): void {
+    const { cache } = this;
+    if (!cache) return;
+    for (const b of this.plan.blocked) {
+      if (b.tensor.role !== 'output' && b.tensor.role !== 'inout') continue;
+      for (let i = 0; i < b.blocks; i++) this.dramWrite_B += cache.dirtyBytes(b.base + i);
+    }
+  }
+
+  private writeBack(bytes: number, now: number): void {
+    if (bytes > 0) this.writeDram(bytes, now);
+  }
+
+  /** Returns when the first byte starts on its way; `dramReadFree` then is when the last does. */
+  private readDram(bytes: number, now: number): number {
+    const from = Math.max(this.dramReadFree, now);
+    this.dramRead_B += bytes;
+    this.dramReadFree = from + Math.round(bytes * this.rates.dramRead_fs_per_B * this.mixing());
+    if (this.rates.home.shared_port) this.dramWriteFree = this.dramReadFree;
+    return from;
+  }
+
+  private writeDram(bytes: number, now: number): number {
+    const from = Math.max(this.dramWriteFree, now);
+    this.dramWrite_B += bytes;
+    this.dramWriteFree = from + Math.round(bytes * this.rates.dramWrite_fs_per_B * this.mixing());
+    if (this.rates.home.shared_port) this.dramReadFree = this.dramWriteFree;
+    return this.dramWriteFree;
+  }
+
+  /** How much slower the traffic so far is for being both reads and writes: none for one kind, all of it for equal parts. */
+  private mixing(): number {
+    const { mixed_slowdown } = this.rates;
+    if (mixed_slowdown === 1) return 1;
+    const least = Math.min(this.dramRead_B, this.dramWrite_B);
+    return 1 + ((mixed_slowdown - 1) * 2 * least) / (this.dramRead_B + this.dramWrite_B);
+  }
+
+  private walk(
+    low: Int32Array,
+    high: Int32Array,
+    step: readonly number[],
+    base: number,
+    found: (block: number) => void,
+    d = 0,
+  ): void {
+    if (d === step.length) {
+      found(base);
+      return;
+    }
+    for (let i = low[d]!; i <= high[d]!; i++) this.walk(low, high, step, base + i * step[d]!, found, d + 1);
+  }
+}

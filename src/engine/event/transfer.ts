@@ -1,0 +1,56 @@
+/** One copy from memory to a tile on its way. Pooled: a run makes no more of them than are under way at once. */
+import type { Placer } from './blocks.js';
+import type { Instr } from './plan.js';
+
+export class Transfer {
+  instr!: Instr;
+  slot = 0;
+  /** Which landing it is, and whether its workgroup's statement blocks on it. */
+  place = 0;
+  blocking = false;
+  elements = 0;
+  rows = 0;
+  requested_B = 0;
+  moved_B = 0;
+  /** The one block it touches (−1: those from `low` to `high`). */
+  single = -1;
+  low: Int32Array = new Int32Array(8);
+  high: Int32Array = new Int32Array(8);
+  remote = false;
+  missed = false;
+  /** When it began, when its last request leaves the core, when first and last byte are in the cache. */
+  since = 0;
+  lastRequest = 0;
+  first = 0;
+  last = 0;
+  /** Latency beyond a cache hit's. */
+  extra_fs = 0;
+  windowed = false;
+
+  constructor(readonly id: number) {}
+
+  set(instr: Instr, slot: number, place: number, blocking: boolean, placer: Placer): void {
+    this.instr = instr;
+    this.slot = slot;
+    this.place = place;
+    this.blocking = blocking;
+    this.elements = placer.rows * placer.cols;
+    this.rows = placer.rows;
+    this.requested_B = placer.requested_B;
+    this.moved_B = placer.moved_B;
+    this.single = placer.single;
+    if (placer.single < 0 || instr.scattered)
+      for (let d = 0; d < placer.low.length; d++) {
+        this.low[d] = placer.low[d]!;
+        this.high[d] = placer.high[d]!;
+      }
+    this.remote = instr.remote;
+    this.missed = false;
+    this.since = 0;
+    this.lastRequest = 0;
+    this.first = 0;
+    this.last = 0;
+    this.extra_fs = 0;
+    this.windowed = false;
+  }
+}
