@@ -28,7 +28,7 @@ export const AxisSchema = Type.Object(
     path: Type.String({
       minLength: 1,
       description:
-        'what varies: machine (its name), workload (its text), machine.FIELD, workload.KEY, or mapping.KERNEL.PARAM',
+        'what varies: machine (its name), workload (its text), machine.FIELD, workload.KEY (of its text, or a field of its model), or mapping.KERNEL.PARAM',
     }),
     name: Type.Optional(
       Type.String({
@@ -63,8 +63,6 @@ export function resolveAxis(file: AxisFile, place: string): Axis {
     throw new InputError(`path '${file.path}' must start with machine, workload or mapping`, place);
   if (root === 'mapping' && parts.length !== 3)
     throw new InputError(`path '${file.path}': expected mapping.KERNEL.PARAM`, place);
-  if (root === 'workload' && parts.length > 2)
-    throw new InputError(`path '${file.path}': expected workload or workload.KEY`, place);
   const name = file.name ?? parts.at(-1)!;
   if (!IDENTIFIER.test(name)) throw new InputError(`path '${file.path}' needs a name for formulas`, place);
   if ((file.values === undefined) === (file.range === undefined))

@@ -12,18 +12,20 @@ import type { Point, Space } from './space.js';
 export const RESULTS = {
   time_s: 's',
   launch_s: 's',
+  bound_s: 's',
   energy_J: 'J',
   power_W: 'W',
   flops: 'FLOP',
   flops_executed: 'FLOP',
   roof_fraction: '',
   bound_by: '',
-  produced: '',
   footprint_B: 'B',
   dram_B: 'B',
+  produced: '',
 } as const;
 export type ResultName = keyof typeof RESULTS;
-export type Results = Readonly<Record<ResultName, number | string>>;
+/** Those that the machine and the workload have. */
+export type Results = Readonly<Partial<Record<ResultName, number | string>>>;
 
 /** A configuration that is ready to be replayed. */
 export interface Opened {
@@ -131,7 +133,11 @@ export async function evaluatePoint(compiled: CompiledSpace, point: Point, open:
       return name === 'machine' ? opened.machine : undefined;
     };
     const scope: Scope = {
-      has: (name) => name in RESULTS || compiled.derived.has(name) || name in axes || name === 'machine',
+      has: (name) =>
+        (name in RESULTS && make(name) !== undefined) ||
+        compiled.derived.has(name) ||
+        name in axes ||
+        name === 'machine',
       get(name) {
         if (!values.has(name)) values.set(name, make(name));
         return values.get(name);

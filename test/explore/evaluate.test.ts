@@ -28,9 +28,7 @@ const RESULTS_OF = (cores: number): Results => ({
   flops_executed: 1,
   roof_fraction: 1,
   bound_by: 'dram',
-  produced: 1,
   footprint_B: 1,
-  dram_B: 1,
 });
 
 function counting(): { open: Open; replays: () => number } {

@@ -1,0 +1,57 @@
+/** The commands, in the order of the help. A module of a command is loaded when it is asked for. */
+import type { Command } from 'commander';
+
+export interface CommandModule {
+  /** Adds arguments, options and what it does. */
+  define(command: Command): void;
+}
+
+interface Entry {
+  readonly summary: string;
+  load(): Promise<CommandModule>;
+}
+
+export const COMMANDS = {
+  list: {
+    summary: 'what there is: machines, workloads, kernels, spaces',
+    load: () => import('./list.js'),
+  },
+  simulate: {
+    summary: 'replay a workload on a machine',
+    load: () => import('./simulate.js'),
+  },
+  kernel: {
+    summary: 'simulate one kernel, or print its program',
+    load: () => import('./kernel.js'),
+  },
+  roofline: {
+    summary: 'draw the roofline of a machine, with the ops of a workload',
+    load: () => import('./roofline.js'),
+  },
+  report: {
+    summary: 'write the whole page for one or more runs',
+    load: () => import('./report.js'),
+  },
+  explain: {
+    summary: 'how a number came about: formula, values, sources',
+    load: () => import('./explain.js'),
+  },
+  sweep: {
+    summary: 'evaluate every point of a design space',
+    load: () => import('./sweep.js'),
+  },
+  explore: {
+    summary: 'search a design space',
+    load: () => import('./explore.js'),
+  },
+  trace: {
+    summary: 'show what a workload holds, or write it as a trace',
+    load: () => import('./trace.js'),
+  },
+  schema: {
+    summary: 'print a JSON Schema, for editors and readers of --json',
+    load: () => import('./schema.js'),
+  },
+} as const satisfies Record<string, Entry>;
+
+export type CommandName = keyof typeof COMMANDS;

@@ -1,0 +1,129 @@
+/** `tilewright kernel NAME -m MACHINE --shape …`: one kernel, simulated or printed. */
+import { type Command, Option } from 'commander';
+import { asDType, DTYPES, type DType } from '../../base/dtype.js';
+import { InputError, unknownName } from '../../base/errors.js';
+import { simulateKernel } from '../../engine/simulate.js';
+import type { KernelSimulation } from '../../engine/simulation.js';
+import { FIDELITIES, type Fidelity } from '../../engine/types.js';
+import { type AnyKernel, kernelsNamed } from '../../kernel/library/index.js';
+import { nestText, programText } from '../../kernel/print.js';
+import { quantity } from '../../report/format.js';
+import { resourceInWords } from '../../report/words.js';
+import { openMachine } from '../files.js';
+import { type CommonOptions, collect, common, splitSet } from '../options.js';
+import { emit } from '../output.js';
+import { parseAssignments } from '../pins.js';
+import { bold, plainTable } from '../style.js';
+
+interface Options extends CommonOptions {
+  readonly machine: string;
+  readonly shape?: string;
+  readonly dtype: DType;
+  readonly tile?: string;
+  readonly emit?: 'program' | 'nest';
+  readonly fidelity: Fidelity;
+  readonly objective: 'time' | 'energy' | 'edp';
+  readonly set?: readonly string[];
+}
+
+export function define(command: Command): void {
+  common(command)
+    .argument('<name>', 'a kernel, or a family of kernels (tilewright list kernels)')
+    .requiredOption('-m, --machine <name>', 'name of a machine, or a path to its file')
+    .option('--shape <key=value,…>', 'dimensions, such as m=4096,n=4096,k=4096')
+    .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
+    .option('--tile <key=value,…>', 'parameters of the kernel; those left out are searched')
+    .addOption(
+      new Option('--emit <what>', 'print the tile program or its loop nest instead').choices(['program', 'nest']),
+    )
+    .addOption(new Option('--fidelity <name>', 'how closely it is simulated').choices(FIDELITIES).default('steady'))
+    .addOption(
+      new Option('--objective <name>', 'what tiles are picked by').choices(['time', 'energy', 'edp']).default('time'),
+    )
+    .addOption(new Option('--set <path=value>', 'override a field of the machine').argParser(collect))
+    .action(async (name: string, options: Options) => {
+      const kernels = kernelsNamed(name);
+      const machine = await openMachine(options.machine, splitSet(options.set).machine);
+      const shape = parseAssignments(options.shape ?? '', `--shape ${options.shape ?? ''}`);
+      const params = options.tile === undefined ? undefined : parseAssignments(options.tile, `--tile ${options.tile}`);
+      const one = kernels.length === 1 ? kernels[0]! : undefined;
+      if (params && one) checkParams(one, params, `--tile ${options.tile}`);
+      const op = kernels[0]!.toOp(shape, options.dtype);
+      const { result, choice } = simulateKernel(op, machine.graph, {
+        fidelity: options.fidelity,
+        objective: options.objective,
+        kernel: one?.name,
+        params,
+      });
+      if (options.emit) {
+        const print = options.emit === 'nest' ? nestText : programText;
+        const programs = choice.launches.map(({ program }) => print(program));
+        await emit(options, { json: () => ({ programs }), text: () => programs.join('\n\n') });
+      } else await emit(options, { json: () => result, text: () => kernelText(result) });
+    });
+}
+
+function dtypeOf(text: string): DType {
+  const dtype = asDType(text);
+  if (!dtype) throw unknownName('number format', text, DTYPES, '--dtype');
+  return dtype;
+}
+
+function checkParams(kernel: AnyKernel, params: Readonly<Record<string, number>>, place: string): void {
+  const names = Object.keys(kernel.params);
+  for (const [name, value] of Object.entries(params)) {
+    if (!names.includes(name)) throw unknownName(`parameter of ${kernel.name}`, name, names, place);
+    const { values } = kernel.params[name]!;
+    if (!values.includes(value))
+      throw new InputError(`${name}=${value} is not a legal value; legal: ${values.join(', ')}`, place);
+  }
+}
+
+function kernelText(result: KernelSimulation): string {
+  const tile = Object.entries(result.tile).map(([key, value]) => `${key}=${value}`);
+  const show = (value: number, unit: string) => ({ text: quantity(value, unit), value });
+  const figures: [string, { text: string; value: number }][] = [
+    ['Time', show(result.time_s, 's')],
+    ['Launch and drain', show(result.launch_s, 's')],
+    ['No schedule beats', show(result.bound_s, 's')],
+    ['Of the roof', show(result.roof_fraction, '%')],
+    ['Useful rate', show(result.flops / result.time_s, 'FLOP/s')],
+    ['Useful work', show(result.flops, 'FLOP')],
+    ['Executed work', show(result.flops_executed, 'FLOP')],
+    ['Energy', show(result.energy_J, 'J')],
+    ['Power', show(result.power_W, 'W')],
+    ['Clock', show(result.clock_Hz, 'Hz')],
+  ];
+  const stores = [...new Set([...Object.keys(result.requested_B), ...Object.keys(result.moved_B)])];
+  const parts = [
+    `${bold(`${result.kernel} on ${result.machine}: ${resourceInWords(result.bound_by)} sets the pace`)}\n${[...tile, `${result.tried} candidates tried`].join(' ')}`,
+    plainTable(['Figure', result.fidelity], figures),
+    plainTable(
+      ['Store', 'Requested', 'Moved'],
+      stores.map((s) => [s, show(result.requested_B[s] ?? 0, 'B'), show(result.moved_B[s] ?? 0, 'B')]),
+    ),
+    plainTable(
+      ['Energy', 'J'],
+      Object.entries(result.energy_by_part_J).map(([part, energy_J]) => [part, show(energy_J, 'J')]),
+    ),
+    plainTable(
+      ['Launch', 'Time', 'Workgroups', 'Per core', 'Limited by', 'Waves'],
+      result.launches.map((l) => [
+        l.program,
+        show(l.time_s, 's'),
+        String(l.workgroups ?? ''),
+        String(l.resident_per_core ?? ''),
+        l.limited_by ?? '',
+        l.waves === undefined ? '' : l.waves.toFixed(2),
+      ]),
+    ),
+  ];
+  if (result.stalls_s)
+    parts.push(
+      plainTable(
+        ['Stall', 'Time'],
+        Object.entries(result.stalls_s).map(([cause, s]) => [cause, show(s, 's')]),
+      ),
+    );
+  return parts.join('\n\n');
+}

@@ -1,0 +1,43 @@
+/** `tilewright simulate -m MACHINE -w WORKLOAD`: replays a workload. */
+import type { Command } from 'commander';
+import { InputError } from '../../base/errors.js';
+import { runOf } from '../../report/from-simulation.js';
+import { textTable } from '../../report/table.js';
+import { energyTable, figuresTable, limitsTable, opsTable } from '../../report/tables.js';
+import { emit, note } from '../output.js';
+import { type Replayed, type ReplayOptions, replay, replayOptions, workloadOf } from '../replay.js';
+import { bold, STYLE, yellow } from '../style.js';
+
+interface Options extends ReplayOptions {
+  readonly machine: string;
+  readonly workload?: string;
+  readonly trace?: string;
+  readonly timeline?: string;
+}
+
+export function define(command: Command): void {
+  replayOptions(command)
+    .requiredOption('-m, --machine <name>', 'name of a machine, or a path to its file')
+    .option('-w, --workload <text>', 'NAME:phase,key=value,… such as llama-2-7b:decode,batch=8,context=2048')
+    .option('--trace <file>', 'a trace of ops (JSON Lines) instead')
+    .action(async (options: Options) => {
+      const replayed = await replay(options.machine, workloadOf(options), options);
+      for (const warning of replayed.simulation.warnings) note(options, `${yellow('warning:')} ${warning}`);
+      await emit(options, { json: () => replayed.simulation, text: () => simulationText(replayed) });
+    });
+}
+
+/** Verdict first, then key figures, what sets the pace, energy and ops. */
+export function simulationText({ simulation, machine }: Pick<Replayed, 'simulation' | 'machine'>): string {
+  const run = runOf({ simulation, machine: machine.graph });
+  const parts = [
+    `${bold(run.verdict.headline)}\n${run.verdict.sentence}`,
+    ...[figuresTable([run]), limitsTable(run), energyTable([run]), opsTable(run)].map((t) => textTable(t, STYLE)),
+  ];
+  return parts.join('\n\n');
+}
+
+/** Guards commands whose option asks for what a fidelity cannot give. */
+export function needsEvent(options: { readonly fidelity: string }, what: string): void {
+  if (options.fidelity !== 'event') throw new InputError(`${what} needs --fidelity event`);
+}

@@ -1,0 +1,27 @@
+/** Where a command's result goes: stdout, or whole into a file with --out; as text for people or as JSON. */
+import { writeOutput } from './io.js';
+import type { CommonOptions } from './options.js';
+
+/** `json` and `text` are made only when they are wanted. */
+export interface Result {
+  json(): unknown;
+  text(): string | Promise<string>;
+}
+
+export async function emit(options: CommonOptions, result: Result): Promise<void> {
+  const asJson = options.json || /\.json$/i.test(options.out ?? '');
+  const body = asJson ? jsonText(result.json()) : endLine(await result.text());
+  if (options.out === undefined || options.out === '-') process.stdout.write(body);
+  else writeOutput(options.out, body);
+}
+
+/** A note for people, on stderr. */
+export function note(options: CommonOptions, text: string): void {
+  if (!options.quiet) process.stderr.write(`${text}\n`);
+}
+
+export function jsonText(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+const endLine = (text: string): string => (text.endsWith('\n') ? text : `${text}\n`);

@@ -1,0 +1,87 @@
+/** Options of every command that replays a workload, and the replay itself. */
+import { type Command, Option } from 'commander';
+import { InputError } from '../base/errors.js';
+import type { Simulation } from '../engine/simulation.js';
+import { FIDELITIES, type Fidelity } from '../engine/types.js';
+import type { Machine } from '../machine/load.js';
+import type { Trace } from '../workload/op.js';
+import { openMachine } from './files.js';
+import { type CommonOptions, collect, common, splitSet } from './options.js';
+import { parsePins } from './pins.js';
+import { startProgress } from './progress.js';
+import { openTrace } from './workload.js';
+
+export interface ReplayOptions extends CommonOptions {
+  readonly set?: readonly string[];
+  readonly fidelity: Fidelity;
+  readonly objective: 'time' | 'energy' | 'edp';
+  readonly launch: 'graph' | 'eager';
+  readonly strict?: boolean;
+  readonly pin?: readonly string[];
+}
+
+export function replayOptions(command: Command): Command {
+  return common(command)
+    .addOption(
+      new Option('--set <path=value>', 'override a field of the machine, or of the workload as workload.KEY').argParser(
+        collect,
+      ),
+    )
+    .addOption(new Option('--fidelity <name>', 'how closely it is simulated').choices(FIDELITIES).default('steady'))
+    .addOption(
+      new Option('--objective <name>', 'what kernels and tiles are picked by')
+        .choices(['time', 'energy', 'edp'])
+        .default('time'),
+    )
+    .addOption(
+      new Option('--launch <how>', 'kernels from a captured graph, or one by one')
+        .choices(['graph', 'eager'])
+        .default('graph'),
+    )
+    .addOption(
+      new Option(
+        '--pin <op=kernel[:p=v,…]>',
+        'fix the kernel of a kind of op, or some of its parameters (op:p=v,…)',
+      ).argParser(collect),
+    )
+    .option('--strict', 'a model that does not fit in memory is an error');
+}
+
+export interface Replayed {
+  readonly machine: Machine;
+  readonly trace: Trace;
+  readonly simulation: Simulation;
+}
+
+/** @throws InputError, InfeasibleError */
+export async function replay(machineName: string, workload: string, options: ReplayOptions): Promise<Replayed> {
+  const set = splitSet(options.set);
+  const machine = await openMachine(machineName, set.machine);
+  const trace = openTrace(workload, set.workload);
+  const { simulate } = await import('../engine/simulate.js');
+  const pins = parsePins(options.pin);
+  const progress = await startProgress('ops', trace.ops.length, {
+    quiet: options.quiet || options.fidelity !== 'event',
+  });
+  try {
+    const { fidelity, objective, launch, strict } = options;
+    const simulation = simulate(trace, machine.graph, {
+      fidelity,
+      objective,
+      launch,
+      strict,
+      pins,
+      onProgress: (done) => progress.update(done),
+    });
+    return { machine, trace, simulation };
+  } finally {
+    progress.stop();
+  }
+}
+
+/** `-w WORKLOAD`, or a trace by its path as `--trace FILE`; one of them. */
+export function workloadOf(options: { readonly workload?: string; readonly trace?: string }): string {
+  if ((options.workload === undefined) === (options.trace === undefined))
+    throw new InputError('expected -w WORKLOAD or --trace FILE, one of them');
+  return options.workload ?? (/[\\/]|\.jsonl$/i.test(options.trace!) ? options.trace! : `./${options.trace}`);
+}

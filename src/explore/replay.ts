@@ -1,0 +1,129 @@
+/**
+ * Points of a space as machines and traces: what a worker is set up with, and how it opens a point. All that is read
+ * from files has been read before; a worker resolves, expands and simulates.
+ */
+import { InputError } from '../base/errors.js';
+import { simulate } from '../engine/simulate.js';
+import type { Simulation } from '../engine/simulation.js';
+import { Mapper, type Pins } from '../kernel/mapper.js';
+import { type Machine, type MachineSource, resolveMachine } from '../machine/load.js';
+import type { Trace } from '../workload/op.js';
+import { traceOf, type WorkloadSource } from '../workload/source.js';
+import type { Open, Opened, Results } from './evaluate.js';
+import type { Space } from './space.js';
+
+export interface Setup {
+  readonly space: Space;
+  /** Where messages say the space is. */
+  readonly place: string;
+  /** By the name that the space uses. */
+  readonly machines: Readonly<Record<string, MachineSource>>;
+  readonly workloads: Readonly<Record<string, WorkloadSource>>;
+}
+
+/** Fields of a machine by nested names, in SI units. */
+export function fieldsOf(machine: Machine): Record<string, unknown> {
+  const root: Record<string, unknown> = {};
+  for (const [path, { value }] of machine.fields) {
+    const parts = path.split('.');
+    let at = root;
+    for (const part of parts.slice(0, -1)) at = (at[part] ??= {}) as Record<string, unknown>;
+    at[parts.at(-1)!] = value;
+  }
+  return { ...root, name: machine.name };
+}
+
+/** Most machines and traces that a worker keeps: neighbouring points share them. */
+const KEEP = 256;
+
+export function opener({ space, place, machines, workloads }: Setup): Open {
+  const { base, axes } = space;
+  const kept = new Cache<{ machine: Machine; mapper: Mapper; fields: Record<string, unknown> }>();
+  const traces = new Cache<Trace>();
+
+  return async ({ values }): Promise<Opened> => {
+    let machineName = base.machine;
+    let workloadText = base.workload;
+    const machineSet = Object.entries(base.set ?? {}).map(([path, value]) => `${path}=${value}`);
+    const workloadSet: string[] = [];
+    const pins: Record<string, { params: Record<string, number> }> = {};
+    axes.forEach(({ path }, i) => {
+      const value = values[i]!;
+      const [root, ...rest] = path.split('.');
+      const field = rest.join('.');
+      if (path === 'machine') machineName = String(value);
+      else if (path === 'workload') workloadText = String(value);
+      else if (root === 'machine') machineSet.push(`${field}=${value}`);
+      else if (root === 'workload') workloadSet.push(`${field}=${value}`);
+      else {
+        if (typeof value !== 'number') throw new InputError(`${path} must be a whole number, not '${value}'`, place);
+        (pins[rest[0]!] ??= { params: {} }).params[rest[1]!] = value;
+      }
+    });
+    const { machine, mapper, fields } = await kept.get(JSON.stringify([machineName, machineSet]), async () => {
+      const machine = await resolveMachine(machines[machineName!]!, machineSet);
+      return { machine, mapper: new Mapper(), fields: fieldsOf(machine) };
+    });
+    const trace = await traces.get(JSON.stringify([workloadText, workloadSet]), async () =>
+      traceOf(workloads[workloadText!]!, workloadSet),
+    );
+    const { fidelity, objective, launch } = base;
+    return {
+      machine: fields,
+      axes: resolvedAxes(space, machine),
+      replay: () =>
+        resultsOf(
+          simulate(trace, machine.graph, {
+            fidelity,
+            objective,
+            launch,
+            mapper,
+            strict: true,
+            pins: pins as Record<string, Pins>,
+          }),
+        ),
+    };
+  };
+}
+
+/** Numbers for axes over fields of the machine, whose values may be texts with units. */
+function resolvedAxes(space: Space, machine: Machine): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const { path, name } of space.axes) {
+    const field = path.startsWith('machine.') ? machine.fields.get(path.slice('machine.'.length)) : undefined;
+    if (field) out[name] = field.value;
+  }
+  return out;
+}
+
+export function resultsOf(run: Simulation): Results {
+  const { weights, kv_cache, activations } = run.footprint_B;
+  const dram_B = run.moved_B['dram'];
+  return {
+    time_s: run.time_s,
+    launch_s: run.launch_s,
+    bound_s: run.bound_s,
+    energy_J: run.energy_J,
+    power_W: run.power_W,
+    flops: run.flops,
+    flops_executed: run.flops_executed,
+    roof_fraction: run.roof_fraction,
+    bound_by: run.bound_by,
+    footprint_B: weights + kv_cache + activations,
+    ...(dram_B === undefined ? {} : { dram_B }),
+    ...(run.produces ? { produced: run.produces.count } : {}),
+  };
+}
+
+/** Keeps the last values made; what fails is not kept. */
+class Cache<T> {
+  readonly #kept = new Map<string, T>();
+  async get(key: string, make: () => Promise<T>): Promise<T> {
+    const found = this.#kept.get(key);
+    if (found !== undefined) return found;
+    const made = await make();
+    if (this.#kept.size >= KEEP) this.#kept.delete(this.#kept.keys().next().value!);
+    this.#kept.set(key, made);
+    return made;
+  }
+}
