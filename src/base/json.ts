@@ -65,6 +65,7 @@ export function parseJson(text: string, file = 'input'): ParsedJson {
       }
     const number = match(NUMBER);
     if (number === undefined) fail(at >= text.length ? 'the file ends where a value was expected' : 'expected a value');
+    if (!Number.isFinite(Number(number))) fail('a number too large', at - number.length);
     return Number(number);
   }
   function readObject(path: string, depth: number): Json {
@@ -116,14 +117,28 @@ export function parseJson(text: string, file = 'input'): ParsedJson {
   const value = readValue('', 0);
   match(SPACE);
   if (at < text.length) fail('something follows the end of the document');
+  let lineStarts: number[] | undefined;
   return {
     value,
     lineOf(path) {
       let probe = path;
       while (probe !== '' && !offsets.has(probe)) probe = probe.slice(0, Math.max(0, probe.lastIndexOf('.')));
-      return text.slice(0, offsets.get(probe) ?? 0).split('\n').length;
+      lineStarts ??= [...text.matchAll(/\n/g)].map((m) => m.index);
+      return 1 + countBelow(lineStarts, offsets.get(probe) ?? 0);
     },
   };
+}
+
+/** How many of the ascending `values` are below `limit`. */
+function countBelow(values: readonly number[], limit: number): number {
+  let low = 0;
+  let high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle]! < limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 export function isObject(value: unknown): value is { [key: string]: Json } {

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { InputError, unknownName } from '../base/errors.js';
 import { parseJson } from '../base/json.js';
 import { loadMachine, type Machine, type MachineSource, readMachine } from '../machine/load.js';
+import type { ResolveExtends } from '../machine/tree.js';
 import { readText } from './io.js';
 
 /** Root of the package: dist/cli/files.js and src/cli/files.ts both stand two folders below it. */
@@ -95,10 +96,15 @@ export const listMachines = (): string[] => listFiles('machines');
 export const findMachine = (nameOrPath: string): Found => findFile('machines', nameOrPath);
 
 /** `extends` names a component table, a machine, or a path relative to the file that says so. */
-function extendsFrom(found: Found) {
-  return (name: string) => {
-    const shelf = listFiles('components').includes(name) ? 'components' : 'machines';
-    return findFile(shelf, name, dirname(found.path));
+function extendsFrom(top: Found): ResolveExtends {
+  const folders = new Map([[top.file, dirname(top.path)]]);
+  const components = new Set(listFiles('components'));
+  return (name, from) => {
+    const found = findFile(components.has(name) ? 'components' : 'machines', name, folders.get(from));
+    // two files of one name in different folders must not be taken for each other
+    const file = folders.has(found.file) && folders.get(found.file) !== dirname(found.path) ? found.path : found.file;
+    folders.set(file, dirname(found.path));
+    return { text: found.text, file };
   };
 }
 

@@ -7,9 +7,12 @@ import { fileSchemaOf, type QuantityKeywords } from './quantity.js';
 import type { Places, Tree } from './tree.js';
 
 const compiled = new Map<TSchema, ValidateFunction>();
+/** Trees that passed: a sweep resolves one source many times. */
+const passed = new WeakSet<Tree>();
 
 /** @throws InputError with file, line and path of the first fault. */
 export async function checkTree(tree: Tree, schema: TSchema, places: Places, file: string): Promise<void> {
+  if (passed.has(tree)) return;
   let validate = compiled.get(schema);
   if (!validate) {
     const { Ajv } = await import('ajv');
@@ -18,7 +21,10 @@ export async function checkTree(tree: Tree, schema: TSchema, places: Places, fil
     validate = ajv.compile(fileSchemaOf(schema));
     compiled.set(schema, validate);
   }
-  if (validate(tree)) return;
+  if (validate(tree)) {
+    passed.add(tree);
+    return;
+  }
   // an unknown key explains a missing one better than the other way round
   const errors = validate.errors ?? [];
   const fault = errors.find((e) => e.keyword === 'additionalProperties') ?? errors[0]!;

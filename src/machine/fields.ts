@@ -107,13 +107,11 @@ export async function resolveFields(tree: Tree, schema: TSchema, places: Places,
   };
   for (const path of formulas.keys()) evaluate(path);
   const fields = new Map<string, Sourced>();
-  let plain = tree;
   for (const [path, { keywords }] of quantities) {
     const value = checkRange(values.get(path)!, keywords, at(path));
     fields.set(path, { value, ...sourced.get(path)! });
   }
-  plain = plainTree(tree, '', values);
-  return { plain, fields };
+  return { plain: plainTree(tree, '', values), fields };
 }
 
 function plainTree(tree: Tree, prefix: string, values: ReadonlyMap<string, number>): Tree {

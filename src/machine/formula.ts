@@ -11,6 +11,25 @@ export function isFormula(text: unknown): text is string {
 }
 
 const FUNCTIONS = ['min', 'max', 'floor', 'ceil', 'round', 'sqrt', 'pow', 'abs', 'log2', 'exp'];
+const OPERATORS = [
+  'add',
+  'subtract',
+  'multiply',
+  'divide',
+  'pow',
+  'mod',
+  'unaryMinus',
+  'unaryPlus',
+  'smaller',
+  'larger',
+  'smallerEq',
+  'largerEq',
+  'equal',
+  'unequal',
+  'and',
+  'or',
+  'not',
+];
 const MAX_LENGTH = 400;
 
 export interface Formula {
@@ -48,7 +67,7 @@ export async function formulaParser(): Promise<FormulaParser> {
         (n.type === 'ConstantNode' && typeof n.value === 'number') ||
         n.type === 'ParenthesisNode' ||
         n.type === 'ConditionalNode' ||
-        (n.type === 'OperatorNode' && typeof n.fn === 'string') ||
+        (n.type === 'OperatorNode' && OPERATORS.includes(String(n.fn))) ||
         n.type === 'FunctionNode';
       if (!allowed) throw new InputError(`the formula '${text}' may hold only arithmetic over fields`, place);
       if (n.type === 'FunctionNode') {

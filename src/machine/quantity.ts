@@ -47,7 +47,7 @@ function fileQuantity(schema: TSchema, { dimension }: QuantityKeywords): TSchema
     required: ['value', 'from', 'source'],
     additionalProperties: false,
     properties: {
-      value: { type: ['number', 'string'] },
+      value: { type: ['number', 'string'], [KEYWORD]: { dimension } },
       from: { type: 'string', enum: [...ORIGINS] },
       source: { type: 'string', minLength: 1 },
     },
@@ -74,11 +74,22 @@ export function fileSchemaOf(schema: TSchema): TSchema {
   return schema;
 }
 
+const patterns = new Map<string, RegExp>();
+
+function matches(pattern: string, key: string): boolean {
+  let regexp = patterns.get(pattern);
+  if (!regexp) {
+    regexp = new RegExp(pattern);
+    patterns.set(pattern, regexp);
+  }
+  return regexp.test(key);
+}
+
 /** The schema of `key` inside an object or record schema; undefined when it is not allowed there. */
 export function childSchema(schema: TSchema, key: string): TSchema | undefined {
   const properties = schema['properties'] as Record<string, TSchema> | undefined;
   if (properties && Object.hasOwn(properties, key)) return properties[key];
   for (const [pattern, child] of Object.entries((schema['patternProperties'] ?? {}) as Record<string, TSchema>))
-    if (new RegExp(pattern).test(key)) return child;
+    if (matches(pattern, key)) return child;
   return undefined;
 }

@@ -10,8 +10,13 @@ import { childSchema, quantityOf } from './quantity.js';
 
 export type Tree = { [key: string]: Json };
 
-/** Finds the text of a file named in an `extends`. */
-export type ResolveExtends = (name: string) => Promise<{ text: string; file: string }> | { text: string; file: string };
+/** Finds the text of a file named in an `extends`; `from` is the file that says so. */
+export type ResolveExtends = (name: string, from: string) => ExtendedFile | Promise<ExtendedFile>;
+export interface ExtendedFile {
+  readonly text: string;
+  /** How messages, and `from`, call it. */
+  readonly file: string;
+}
 
 /** Where each path was last written: "arch/gpu/x.json:12". */
 export type Places = Map<string, string>;
@@ -39,19 +44,26 @@ export async function readTree(
 
 async function familyOf(top: Tree, file: string, reader: Reader): Promise<Json | undefined> {
   let at = top;
+  let from = file;
   for (let depth = 0; at['family'] === undefined && typeof at['extends'] === 'string'; depth++) {
-    if (depth >= MAX_EXTENDS) throw new InputError(`'extends' goes deeper than ${MAX_EXTENDS} files`, file);
-    const parent = await fetch_(at['extends'], reader, file);
+    if (depth >= MAX_EXTENDS)
+      throw new InputError(`'extends' goes deeper than ${MAX_EXTENDS} files, or in a circle`, file);
+    const parent = await fetchParent(at['extends'], from, from, reader);
     const value = parseJson(parent.text, parent.file).value;
     if (!isObject(value)) throw new InputError('expected an object { … } at the top', parent.file);
     at = value;
+    from = parent.file;
   }
   return at['family'];
 }
 
-async function fetch_(name: string, reader: Reader, place: string): Promise<{ text: string; file: string }> {
+async function fetchParent(name: string, from: string, place: string, reader: Reader): Promise<ExtendedFile> {
   if (!reader.resolveExtends) throw new InputError(`extends '${name}', but no other files can be read here`, place);
-  return reader.resolveExtends(name);
+  try {
+    return await reader.resolveExtends(name, from);
+  } catch (error) {
+    throw error instanceof InputError ? new InputError(`extends '${name}': ${error.message}`, place) : error;
+  }
 }
 
 interface Source {
@@ -104,7 +116,7 @@ async function parentSection(
   place: string,
   reader: Reader,
 ): Promise<Tree> {
-  const { text, file } = await fetch_(name, reader, place);
+  const { text, file } = await fetchParent(name, source.file, place, reader);
   if (source.chain.includes(file))
     throw new InputError(`'extends' goes in a circle: ${[...source.chain, file].join(' → ')}`, place);
   if (source.chain.length >= MAX_EXTENDS)
