@@ -6,8 +6,20 @@ import { attention_fused } from './attention_fused.js';
 import { attention_split } from './attention_split.js';
 import { attention_two_pass } from './attention_two_pass.js';
 import { attention_unfused } from './attention_unfused.js';
+import { all_gather, all_reduce_one_shot, all_reduce_two_shot, all_to_all, reduce_scatter } from './collective.js';
+import { elementwise } from './elementwise.js';
+import { gather } from './gather.js';
 import { gemm } from './gemm.js';
+import { kv_append } from './kv_append.js';
+import { layernorm } from './layernorm.js';
+import { reduce } from './reduce.js';
+import { rmsnorm } from './rmsnorm.js';
+import { rotary } from './rotary.js';
+import { scatter_add } from './scatter_add.js';
+import { scatter_combine } from './scatter_combine.js';
 import { softmax } from './softmax.js';
+import { topk } from './topk.js';
+import { transpose } from './transpose.js';
 
 /** A kernel of any op. Its functions take the op it names in `op`; ask `kernelsFor` to keep the two together. */
 // biome-ignore lint/suspicious/noExplicitAny: kernels of different ops share no narrower parameter type
@@ -20,6 +32,22 @@ export const KERNELS = {
   attention_two_pass,
   attention_unfused,
   softmax,
+  layernorm,
+  rmsnorm,
+  elementwise,
+  rotary,
+  kv_append,
+  gather,
+  scatter_combine,
+  scatter_add,
+  topk,
+  transpose,
+  reduce,
+  all_reduce_one_shot,
+  all_reduce_two_shot,
+  all_gather,
+  reduce_scatter,
+  all_to_all,
 } as const satisfies Record<string, AnyKernel>;
 
 export type KernelName = keyof typeof KERNELS;

@@ -78,7 +78,7 @@ export function softmaxProgram(s: SoftmaxRows): Program {
   const invert = s.masked_base2 ? map(RCP_UNMASKED, [l, nm], l) : map(RCP, [l], l);
   const name = `${s.name}[${n}x${held}]`;
   if (held >= cols) {
-    const x = tile('x', 'register', work, n, cols);
+    const x = tile('tx', 'register', work, n, cols);
     const whole = [i0, 0];
     return {
       name,
@@ -98,7 +98,7 @@ export function softmaxProgram(s: SoftmaxRows): Program {
     };
   }
   // two buffers, so that the next block is on its way while this one is summed
-  const x = tile('x', 'register', work, n, held, 2);
+  const x = tile('tx', 'register', work, n, held, 2);
   const alpha = tile('alpha', 'register', work, n, 1);
   const e = tile('e', 'register', work, n, held);
   const here = [i0, mul(J, held)];

@@ -25,7 +25,19 @@ function machine(name: string, mma: readonly MmaOp[]): ResourceGraph {
     title: name,
     family: 'test',
     stores: [],
-    links: [],
+    links: [
+      {
+        id: 'peers',
+        from: 'dram',
+        to: 'peer',
+        scope: 'machine',
+        B_per_s: 3e11,
+        latency_s: 1e-6,
+        clocked: false,
+        pJ_per_B: 1,
+        in_flight_B: Number.POSITIVE_INFINITY,
+      },
+    ],
     units: [
       { id: 'matrix', mma, math: {} },
       { id: 'vector', mma: [], math: Object.fromEntries(MATH_FNS.map((fn) => [fn, rate])) },
