@@ -25,11 +25,26 @@ function operandsOf(op: Attention): readonly DType[] {
   return isFp8(wide) ? [wide, 'bf16', 'fp16'] : [wide];
 }
 
+// One op is planned many times over by a search, so the last answer is kept.
+let lastOp: Attention | undefined;
+let lastMachine: ResourceGraph | undefined;
+let lastVector = false;
+let lastRoute: Route | undefined;
+
 /**
  * Matrix instructions when the machine has them for the operands; lanes otherwise (as libraries do for fp32, whose
  * products must not be rounded to tf32, and for bf16 on machines that lack it).
  */
 export function routeOf(op: Attention, machine: ResourceGraph, forceVector = false): Route | undefined {
+  if (op === lastOp && machine === lastMachine && forceVector === lastVector) return lastRoute;
+  lastRoute = findRoute(op, machine, forceVector);
+  lastOp = op;
+  lastMachine = machine;
+  lastVector = forceVector;
+  return lastRoute;
+}
+
+function findRoute(op: Attention, machine: ResourceGraph, forceVector: boolean): Route | undefined {
   const acc: DType = op.q === 'fp64' ? 'fp64' : 'fp32';
   const operands = operandsOf(op);
   if (!forceVector)
