@@ -18,8 +18,10 @@ import { simulate } from './sim.js';
 import { tally } from './tally.js';
 
 export interface EventResult extends RunResult {
-  /** Time of an average slot for a workgroup that is lost, by cause; with the computing time they sum to the kernel's. */
+  /** Time that an average slot for a workgroup loses, by cause. */
   readonly stalls_s: Record<CauseName, number>;
+  /** Time that its statements take undisturbed; with the stalls, the kernel's time without launch, start and drain. */
+  readonly computing_s: number;
   /** Events simulated, reruns at other clocks included. */
   readonly events: number;
 }

@@ -8,19 +8,17 @@
  * A server is "free from" a time: first come, first served. Transfers cut through: each server on the way is booked
  * when the first byte reaches it, and the copy has landed when the slowest of them is through, plus latency. So an
  * undisturbed copy takes its latency and its bytes over the narrowest server; a queue at any of them delays it.
- *
- * A workgroup with fewer lane groups than a core has issue ports uses its share of each unit: the unit is taken for
- * work ÷ full rate (others fill the gap), the workgroup waits for work ÷ its share.
  */
-import type { TimelineLane, TimelineSink } from '../timeline.js';
+import type { TimelineSink } from '../timeline.js';
 import type { Context } from '../types.js';
 import { CAUSE, CAUSES, type Cause } from './causes.js';
 import { EventHeap } from './heap.js';
 import { Memory } from './memory.js';
 import { COMPUTE, END, type Instr, LOAD, LOOP, type Plan, rasterise, STORE } from './plan.js';
-import { FS, type Rates } from './rates.js';
+import { CorePorts } from './port.js';
+import type { Rates } from './rates.js';
+import { CoreServers, type Draw } from './servers.js';
 import { Transfer } from './transfer.js';
-import { ISSUE, MATRIX, SHARED } from './work.js';
 
 const DISPATCH = 0;
 const STEP = 1;
@@ -43,6 +41,8 @@ export interface Outcome {
   readonly moved_B: Float64Array;
   /** Slot-time lost, by cause. */
   readonly stalls_fs: Float64Array;
+  /** Slot-time that statements take when nothing is in their way. With the stalls it sums to slots × time. */
+  readonly computing_fs: number;
   /** Slots that held a workgroup at least once. */
   readonly slots: number;
 }
@@ -65,25 +65,11 @@ class Simulation {
   private readonly moved_B: Float64Array;
   private readonly stalls = new Float64Array(CAUSES.length);
 
-  // ---- cores
-  private readonly cores: number;
-  private readonly perCore: number;
-  /** Server s of core c is free from `free[c · perCore + s]`. */
-  private readonly free: Float64Array;
+  private readonly servers: CoreServers;
+  private readonly ports: CorePorts;
   private readonly causeOfServer: Cause[];
+  /** Workgroups on each core. */
   private readonly load: Int32Array;
-  private readonly share: number;
-  private readonly near_fs_per_B: number;
-  private readonly window: Float64Array;
-  private readonly linkIn: Float64Array;
-  private readonly linkOut: Float64Array;
-
-  // ---- static work: for instruction i, servers and durations from `first[i]` to `first[i + 1]`
-  private readonly first: Int32Array;
-  private readonly server: Int32Array;
-  private readonly duration: Float64Array;
-  private readonly chain: Float64Array;
-  private readonly latency: Float64Array;
 
   // ---- slots: places for workgroups, `resident` on each core
   private readonly slots: number;
@@ -119,56 +105,29 @@ class Simulation {
   private dispatchFree = 0;
   private dispatchPending = false;
   private lastLanding = 0;
+  private computing = 0;
 
   constructor(
     private readonly plan: Plan,
     private readonly rates: Rates,
     context: Context,
     private readonly resident: number,
-    private readonly timeline: TimelineSink | undefined,
+    timeline: TimelineSink | undefined,
   ) {
-    const { machine } = rates;
-    const { cores, coster } = { cores: machine.cores, coster: plan.coster };
+    const { cores } = rates.machine;
+    const draw: Draw | undefined =
+      timeline && ((core, ...rest) => timeline.wants(core) && timeline.slice(core, ...rest));
     this.memory = new Memory(plan, rates, context);
+    this.servers = new CoreServers(plan, rates, draw);
+    this.ports = new CorePorts(rates, draw);
+    this.causeOfServer = plan.coster.names.map((name) => CAUSE[name as keyof typeof CAUSE]);
+    this.load = new Int32Array(cores.count);
     const n = plan.instrs.length;
     this.executions = new Float64Array(n);
     this.requested_B = new Float64Array(n);
     this.moved_B = new Float64Array(n);
 
-    this.cores = cores.count;
-    this.perCore = coster.names.length;
-    this.free = new Float64Array(this.cores * this.perCore);
-    this.causeOfServer = coster.names.map((name) => CAUSE[name as keyof typeof CAUSE]);
-    this.load = new Int32Array(this.cores);
-    this.share = Math.min(1, Math.ceil(plan.launch.mapping.lanes / cores.lane_group) / cores.issue_groups);
-    this.near_fs_per_B = rates.cycle_fs / coster.sharedRate_B_per_cycle;
-    this.window = new Float64Array(this.cores);
-    this.linkIn = new Float64Array(this.cores);
-    this.linkOut = new Float64Array(this.cores);
-
-    const first = [0];
-    const server: number[] = [];
-    const duration: number[] = [];
-    this.chain = new Float64Array(n);
-    this.latency = new Float64Array(n);
-    for (const i of plan.instrs) {
-      const w = i.work;
-      if (w) {
-        w.cycles.forEach((cycles, s) => {
-          if (cycles <= 0) return;
-          server.push(s);
-          duration.push(Math.round(cycles * rates.cycle_fs));
-        });
-        this.chain[i.id] = Math.round(w.chain_cycles * rates.cycle_fs);
-        this.latency[i.id] = Math.round(w.latency_cycles * rates.cycle_fs);
-      }
-      first.push(server.length);
-    }
-    this.first = Int32Array.from(first);
-    this.server = Int32Array.from(server);
-    this.duration = Float64Array.from(duration);
-
-    this.slots = this.cores * resident;
+    this.slots = cores.count * resident;
     const tiles = Math.max(1, plan.tiles.length);
     this.ring = plan.maxStages;
     this.perSlotLandings = tiles * this.ring;
@@ -230,6 +189,7 @@ class Simulation {
       requested_B: this.requested_B,
       moved_B: this.moved_B,
       stalls_fs: this.stalls,
+      computing_fs: this.computing,
       slots,
     };
   }
@@ -321,7 +281,7 @@ class Simulation {
         }
         case LOAD: {
           if (!this.prepared(i, slot, now)) return;
-          this.issue(i, slot, now);
+          this.servers.run(i, Math.floor(slot / this.resident), now);
           this.dirty[slot] = this.dirty[slot]! | i.writeMask;
           this.loadsOpen[slot] = this.loadsOpen[slot]! + 1;
           this.current[slot * plan.tiles.length + i.tile] = 0;
@@ -332,7 +292,7 @@ class Simulation {
         case STORE: {
           if (!this.prepared(i, slot, now)) return;
           this.used[slot] = this.used[slot]! | i.readMask;
-          const end = this.issue(i, slot, now);
+          const end = this.execute(i, slot, now);
           this.store(i, slot, env, now);
           pc[slot] = pc[slot]! + 1;
           if (end > now) {
@@ -450,29 +410,11 @@ class Simulation {
   }
 
   private compute(i: Instr, slot: number, now: number): number {
-    const { free, server, duration, share } = this;
-    const base = Math.floor(slot / this.resident) * this.perCore;
-    let end = now + this.chain[i.id]!;
-    let own = this.chain[i.id]!;
-    let cause: Cause = CAUSE.latency;
-    for (let k = this.first[i.id]!, stop = this.first[i.id + 1]!; k < stop; k++) {
-      const s = base + server[k]!;
-      const d = duration[k]!;
-      const from = Math.max(free[s]!, now);
-      free[s] = from + d;
-      const mine = share === 1 ? d : Math.round(d / share);
-      if (mine > own) own = mine;
-      if (from + mine > end) {
-        end = from + mine;
-        cause = this.causeOfServer[server[k]!]!;
-      }
-      if (this.timeline) this.draw(slot, server[k]!, i.name, from, from + d);
-    }
-    if (end - now > own) this.stalls[cause]! += end - now - own;
+    const end = this.execute(i, slot, now);
     this.executions[i.id] = this.executions[i.id]! + 1;
     const tiles = slot * this.plan.tiles.length;
     for (let w = 0; w < i.writes.length; w++) {
-      this.ready[tiles + i.writes[w]!] = end + this.latency[i.id]!;
+      this.ready[tiles + i.writes[w]!] = end + this.servers.latency[i.id]!;
       this.byMma[tiles + i.writes[w]!] = i.isMma ? 1 : 0;
     }
     this.dirty[slot] = this.dirty[slot]! | i.writeMask;
@@ -480,14 +422,13 @@ class Simulation {
     return end;
   }
 
-  /** Instructions of a copy between memory and registers; returns when they have issued. */
-  private issue(i: Instr, slot: number, now: number): number {
-    const k = this.first[i.id]!;
-    if (k === this.first[i.id + 1]!) return now;
-    const s = Math.floor(slot / this.resident) * this.perCore + ISSUE;
-    const from = Math.max(this.free[s]!, now);
-    this.free[s] = from + this.duration[k]!;
-    return from + this.duration[k]!;
+  /** The workgroup is held until the end: its own time is computing, what is beyond that a queue's. */
+  private execute(i: Instr, slot: number, now: number): number {
+    const { servers } = this;
+    const end = servers.run(i, Math.floor(slot / this.resident), now);
+    this.computing += servers.own;
+    if (end - now > servers.own) this.stalls[this.causeOfServer[servers.slowest]!]! += end - now - servers.own;
+    return end;
   }
 
   // ---------------------------------------------------------------- loads
@@ -501,7 +442,7 @@ class Simulation {
       const stages = this.plan.tiles[a.indexTile]!.stages;
       after = slot * this.perSlotLandings + a.indexTile * this.ring + (n % stages);
     }
-    this.issue(a, slot, now);
+    this.servers.run(a, Math.floor(slot / this.resident), now);
     this.start(a, slot, buffer, false, env, now, after);
     this.env[env + index] = saved;
   }
@@ -549,27 +490,14 @@ class Simulation {
     this.request(t, now);
   }
 
-  /**
-   * The core's window: so many bytes can be on their way at once. As a leaky bucket: each copy takes
-   * bytes · latency ÷ window of it, and up to a window's worth goes at once.
-   */
+  /** The copy's first request leaves the core as soon as the window lets it. */
   private request(t: Transfer, now: number): void {
-    const { rates } = this;
-    const core = Math.floor(t.slot / this.resident);
     if (!t.windowed) {
       t.windowed = true;
-      t.lastRequest = now;
-      if (rates.inFlight_B !== Number.POSITIVE_INFINITY) {
-        const latency = this.memory.latencyOf(t);
-        const before = this.window[core]!;
-        const after = Math.max(before, now) + Math.round((t.moved_B * latency) / rates.inFlight_B);
-        this.window[core] = after;
-        t.lastRequest = Math.max(now, after - latency);
-        const first = before - latency;
-        if (first > now) {
-          this.heap.push(first, REQUEST, t.id);
-          return;
-        }
+      const leaves = this.ports.ask(t, Math.floor(t.slot / this.resident), this.memory.latencyOf(t), now);
+      if (leaves > now) {
+        this.heap.push(leaves, REQUEST, t.id);
+        return;
       }
     }
     this.memory.fetch(t, now);
@@ -579,46 +507,25 @@ class Simulation {
 
   /** From the cache over the core's link into the tile. */
   private arrive(t: Transfer, now: number): void {
-    const { rates, memory, linkIn } = this;
+    const { hit_fs } = this.rates;
     const i = t.instr;
     const core = Math.floor(t.slot / this.resident);
-    const l2End = memory.readCache(t, now);
-    const linkFrom = Math.max(linkIn[core]!, now);
-    const linkTime = Math.round(t.moved_B * rates.in_fs_per_B);
-    linkIn[core] = linkFrom + linkTime;
-    let end = Math.max(l2End, linkFrom + linkTime, t.last);
-    let portEnd = 0;
-    if (i.toShared) {
-      const s = core * this.perCore + SHARED;
-      const from = Math.max(this.free[s]!, now);
-      portEnd = from + Math.round(t.elements * i.near_B * this.near_fs_per_B);
-      this.free[s] = portEnd;
-      if (portEnd > end) end = portEnd;
-    }
-    const tail = t.lastRequest + t.extra_fs;
-    if (tail > end) end = tail;
-    end += rates.hit_fs;
-    if (this.timeline) this.drawLane(core, 'copy', i.name, linkFrom, linkFrom + linkTime);
+    const l2 = this.memory.readCache(t, now);
+    const link = this.ports.receive(core, t.moved_B, i.name, now);
+    const port = i.toShared ? this.servers.throughPort(core, t.elements * i.near_B, now) : now;
+    const end = Math.max(l2, link, port, t.last, t.lastRequest + t.extra_fs) + hit_fs;
     // The largest part of its time names the cause, should anybody wait for it.
-    const dram = t.last - t.since - t.extra_fs;
-    const l2 = l2End - now;
-    const link = linkFrom + linkTime - now;
-    const latency = rates.hit_fs + t.extra_fs;
     let cause: Cause = CAUSE.latency;
-    let most = Math.max(latency, t.lastRequest - t.since);
-    if (t.remote ? dram > most : t.missed && dram > most) {
-      most = dram;
-      cause = t.remote ? CAUSE.link : CAUSE.dram;
-    }
-    if (l2 > most) {
-      most = l2;
-      cause = CAUSE.l2;
-    }
-    if (link > most) {
-      most = link;
-      cause = CAUSE.link;
-    }
-    if (portEnd - now > most) cause = CAUSE.shared;
+    let most = Math.max(hit_fs + t.extra_fs, t.lastRequest - t.since);
+    const consider = (c: Cause, time: number) => {
+      if (time <= most) return;
+      most = time;
+      cause = c;
+    };
+    if (t.missed || t.remote) consider(t.remote ? CAUSE.link : CAUSE.dram, t.last - t.since - t.extra_fs);
+    consider(CAUSE.l2, l2 - now);
+    consider(CAUSE.link, link - now);
+    consider(CAUSE.shared, port - now);
     this.landed(t, end, cause);
   }
 
@@ -660,35 +567,16 @@ class Simulation {
     const placer = i.placer!;
     if (!placer.place(this.env, env)) return;
     const core = Math.floor(slot / this.resident);
-    const { rates, linkOut } = this;
     const requested = placer.requested_B;
     const moved = placer.moved_B;
     this.executions[i.id] = this.executions[i.id]! + 1;
     this.requested_B[i.id] = this.requested_B[i.id]! + requested;
     this.moved_B[i.id] = this.moved_B[i.id]! + moved;
-    let from = Math.max(linkOut[core]!, now);
-    const linkTime = Math.round(moved * rates.out_fs_per_B);
-    linkOut[core] = from + linkTime;
-    if (this.timeline) this.drawLane(core, 'store', i.name, from, from + linkTime);
-    let departs = from + linkTime;
-    if (i.toShared) {
-      const s = core * this.perCore + SHARED;
-      from = Math.max(this.free[s]!, now);
-      this.free[s] = from + Math.round(placer.rows * placer.cols * i.near_B * this.near_fs_per_B);
-      departs = Math.max(departs, this.free[s]!);
-    }
+    let departs = this.ports.send(core, moved, i.name, now);
+    if (i.toShared)
+      departs = Math.max(departs, this.servers.throughPort(core, placer.rows * placer.cols * i.near_B, now));
     if (departs > this.departs[slot]!) this.departs[slot] = departs;
-    const end = Math.max(departs, this.memory.write(i, placer, moved, now)) + (i.remote ? 0 : rates.hit_fs);
+    const end = Math.max(departs, this.memory.write(i, placer, moved, now)) + (i.remote ? 0 : this.rates.hit_fs);
     if (end > this.lastLanding) this.lastLanding = end;
-  }
-
-  // ---------------------------------------------------------------- timeline
-
-  private draw(slot: number, server: number, name: string, from: number, to: number): void {
-    if (server === SHARED || server === ISSUE) return;
-    this.drawLane(Math.floor(slot / this.resident), server === MATRIX ? 'matrix' : 'vector', name, from, to);
-  }
-  private drawLane(core: number, lane: TimelineLane, name: string, from: number, to: number): void {
-    if (this.timeline?.wants(core)) this.timeline.slice(core, lane, name, from / FS, to / FS);
   }
 }

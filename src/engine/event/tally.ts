@@ -145,6 +145,7 @@ export function tally(plan: Plan, rates: Rates, context: Context, fit: Fit, outc
       waves: plan.workgroups / concurrent,
     },
     stalls_s: stalls,
+    computing_s: outcome.computing_fs / outcome.slots / FS,
     events: outcome.events,
   };
 }
