@@ -1,8 +1,8 @@
 /** `--pin gemm=gemm_splitk:m=128,k=32` → what the mapper takes. */
 import { InputError } from '../base/errors.js';
-import { kernelByName, kernelsNamed } from '../kernel/library/index.js';
+import { pinTarget } from '../explore/mapping.js';
+import { kernelsNamed } from '../kernel/library/index.js';
 import type { Pins } from '../kernel/mapper.js';
-import { OP_KINDS } from '../workload/op.js';
 
 /** "m=128,n=256" → whole numbers by name. @throws InputError at `place`. */
 export function parseAssignments(text: string, place: string): Record<string, number> {
@@ -28,11 +28,12 @@ export function parsePins(texts: readonly string[] = []): Record<string, Pins> {
     const [, left, kernel, params] = /^([^=:]+)(?:=([^:=,]+))?(?::(.*))?$/.exec(text.trim()) ?? [];
     if (left === undefined || (kernel === undefined && params === undefined))
       throw new InputError('expected OP=KERNEL, OP:name=value,… or OP=KERNEL:name=value,…', place);
-    const isKind = (OP_KINDS as readonly string[]).includes(left);
-    const kind = isKind ? left : kernelByName(left).op;
-    const named = kernel ?? (isKind ? undefined : kernelsNamed(left).length === 1 ? left : undefined);
+    const target = pinTarget(left);
+    const named = kernel ?? target.kernel;
+    const { kind } = target;
     if (named !== undefined && kernelsNamed(named).every((k) => k.op !== kind))
       throw new InputError(`kernel '${named}' does not compute ${kind}`, place);
+    if (pins[kind]) throw new InputError(`ops of kind ${kind} are pinned twice`, place);
     pins[kind] = { kernel: named, ...(params === undefined ? {} : { params: parseAssignments(params, place) }) };
   }
   return pins;

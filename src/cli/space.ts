@@ -105,13 +105,21 @@ export async function sweep(nameOrPath: string, options: SweepOptions): Promise<
   return { space, rows, summary: summarise(space, search, rows), folder: path };
 }
 
-/** A sweep in which nothing could be evaluated is a fault of its space or of its machine, not a result. */
+/** A sweep without a single result is a fault of its space or of its machine. */
 function refuseEmpty(rows: readonly Row[], place: string): void {
-  if (rows.length === 0 || rows.some((row) => row.status !== 'failed')) return;
-  const { reason, fault } = rows[0]!;
-  const message = `all ${rows.length} points failed, the first with: ${reason}`;
-  if (rows.some((row) => row.fault === 'internal')) throw new Error(message);
-  throw fault === 'infeasible' ? new InfeasibleError(message) : new InputError(message, place);
+  if (rows.length === 0 || rows.some((row) => row.status === 'ok')) return;
+  const failed = rows.filter((row) => row.status === 'failed');
+  const first = failed[0];
+  if (!first)
+    throw new InfeasibleError(`the constraints exclude all ${rows.length} points, the first with: ${rows[0]!.reason}`);
+  const all =
+    failed.length === rows.length
+      ? `all ${rows.length} points failed`
+      : `no point has a result: ${failed.length} of ${rows.length} failed`;
+  const message = `${all}, the first with: ${first.reason}`;
+  const internal = failed.find((row) => row.fault === 'internal');
+  if (internal) throw new Error(`point ${internal.point}: ${internal.reason}`);
+  throw first.fault === 'infeasible' ? new InfeasibleError(message) : new InputError(message, place);
 }
 
 function manifestOf(setup: Setup, search: Manifest['search']): Manifest {

@@ -25,15 +25,21 @@ export function sweepOf(space: Space, rows: readonly Row[], which: 'all' | 'fron
   };
 }
 
+/** The formulas that a space adds, with where they come from. */
+export function sweepNotes(space: Space): string[] {
+  return space.derived.map(
+    ({ name, formula, unit, source }) =>
+      `${name} = ${formula}${unit ? ` (${unit})` : ''}${source ? `. ${source}` : ''}`,
+  );
+}
+
 export async function writeSweepReport({ space, rows }: Sweep, out: string): Promise<void> {
   const report = buildReport({
     runs: [],
     sweep: sweepOf(space, rows),
     command: `tilewright sweep ${space.name} -o ${out}`,
     version: VERSION,
-    notes: space.derived.map(
-      (d) => `${d.name} = ${d.formula}${d.unit ? ` ${d.unit}` : ''}${d.source ? ` (${d.source})` : ''}`,
-    ),
+    notes: sweepNotes(space),
   });
   writeOutput(out, await renderReport(report, formatOf(out)!));
 }

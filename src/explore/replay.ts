@@ -5,11 +5,12 @@
 import { InputError } from '../base/errors.js';
 import { simulate } from '../engine/simulate.js';
 import type { Simulation } from '../engine/simulation.js';
-import { Mapper, type Pins } from '../kernel/mapper.js';
+import { Mapper } from '../kernel/mapper.js';
 import { type Machine, type MachineSource, resolveMachine } from '../machine/load.js';
 import type { Trace } from '../workload/op.js';
 import { traceOf, type WorkloadSource } from '../workload/source.js';
 import type { Open, Opened, Results } from './evaluate.js';
+import { pinTarget } from './mapping.js';
 import type { Space } from './space.js';
 
 export interface Setup {
@@ -46,7 +47,7 @@ export function opener({ space, place, machines, workloads }: Setup): Open {
     let workloadText = base.workload;
     const machineSet = Object.entries(base.set ?? {}).map(([path, value]) => `${path}=${value}`);
     const workloadSet: string[] = [];
-    const pins: Record<string, { params: Record<string, number> }> = {};
+    const pins: Record<string, { kernel?: string; params: Record<string, number> }> = {};
     axes.forEach(({ path }, i) => {
       const value = values[i]!;
       const [root, ...rest] = path.split('.');
@@ -57,7 +58,10 @@ export function opener({ space, place, machines, workloads }: Setup): Open {
       else if (root === 'workload') workloadSet.push(`${field}=${value}`);
       else {
         if (typeof value !== 'number') throw new InputError(`${path} must be a whole number, not '${value}'`, place);
-        (pins[rest[0]!] ??= { params: {} }).params[rest[1]!] = value;
+        const { kind, kernel } = pinTarget(rest[0]!);
+        const pin = (pins[kind] ??= { kernel, params: {} });
+        if (pin.kernel !== kernel) throw new InputError(`${path}: ops of kind ${kind} have two kernels`, place);
+        pin.params[rest[1]!] = value;
       }
     });
     const { machine, mapper, fields } = await kept.get(JSON.stringify([machineName, machineSet]), async () => {
@@ -79,7 +83,7 @@ export function opener({ space, place, machines, workloads }: Setup): Open {
             launch,
             mapper,
             strict: true,
-            pins: pins as Record<string, Pins>,
+            pins,
           }),
         ),
     };
