@@ -85,7 +85,13 @@ export async function resolveFields(tree: Tree, schema: TSchema, places: Places,
       );
     const raw = json['value'];
     const text = String(raw);
-    sourced.set(path, { unit: baseUnit(keywords.dimension), from: json['from'], source: json['source'], text });
+    sourced.set(path, {
+      dimension: keywords.dimension,
+      unit: baseUnit(keywords.dimension),
+      from: json['from'],
+      source: json['source'],
+      text,
+    });
     if (isFormula(raw)) {
       parse ??= await formulaParser();
       formulas.set(

@@ -66,7 +66,6 @@ const Tensor = Type.Object(
 const MathClass = Type.Object(
   {
     per_cycle: Quantity('per_cycle', 'scalar results'),
-    latency: Quantity('cycles', 'to a dependent instruction'),
     pipe: Type.String({ pattern: NAME_PATTERN, description: 'pipe whose time it takes' }),
   },
   strict,
@@ -205,6 +204,11 @@ export const GpuSchema = Type.Object(
     tensor: Type.Record(Type.String({ pattern: NAME_PATTERN }), Tensor, strict),
     tensor_memory: Type.Optional(Quantity('bytes', 'the tensor cores’ own accumulator store, per SM')),
     vector: MathTable,
+    pipe_latency: Type.Record(
+      Type.String({ pattern: NAME_PATTERN }),
+      Quantity('cycles', 'of a pipe, from an instruction to a dependent one'),
+      strict,
+    ),
     l1: L1,
     shared: Shared,
     l2: L2,

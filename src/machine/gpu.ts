@@ -246,7 +246,10 @@ function vectorUnit(gpu: Gpu, file: string): Unit {
     const pJ = gpu.energy.op[name] ?? gpu.energy.op[v.pipe];
     if (pJ === undefined)
       throw new InputError(`energy.op has no entry for '${name}' nor for its pipe '${v.pipe}'`, file);
-    math[dtype ? `${fn}:${dtype}` : fn] = { per_cycle: v.per_cycle, latency_cycles: v.latency, pJ, pipe: v.pipe };
+    const latency_cycles = gpu.pipe_latency[v.pipe];
+    if (latency_cycles === undefined)
+      throw new InputError(`pipe_latency has no entry for '${v.pipe}', the pipe of vector.${name}`, file);
+    math[dtype ? `${fn}:${dtype}` : fn] = { per_cycle: v.per_cycle, latency_cycles, pJ, pipe: v.pipe };
     // plain multiply–adds do matrix products too, one per lane; the rate without a dtype is that of fp32
     if (fn === 'fma') {
       const d = dtype ?? 'fp32';
@@ -257,7 +260,7 @@ function vectorUnit(gpu: Gpu, file: string): Unit {
         acc: d,
         macs_per_cycle: v.per_cycle,
         ...scalar,
-        latency_cycles: v.latency,
+        latency_cycles,
         operands: 'register',
         accumulator: 'register',
         pJ_per_MAC: pJ,

@@ -12,7 +12,7 @@ test.each([
   ['= sm.count * 1e9', 108e9],
   ['=2^10', 1024],
   ['= min(clock.boost, 1e9) + max(1, 2)', 1e9 + 2],
-  ['= (clock.boost - clock.base) / 2', 172.5e6],
+  ['= (clock.boost - clock.base) / 2', 67.5e6],
   ['= sm.count > 100 ? 7 : 8', 7],
   ['= floor(l2.bandwidth / sm.count)', 35],
 ])('%s', async (formula, expected) => {

@@ -74,6 +74,7 @@ test('a file may extend another and keeps its own provenance', async () => {
   const { fields, graph } = await load(base({ l2: { capacity: '80 MiB' } }));
   expect(fields.get('l2.capacity')).toEqual({
     value: 80 * 2 ** 20,
+    dimension: 'bytes',
     unit: 'B',
     from: 'assumed',
     source: 'test',
@@ -117,7 +118,7 @@ test.each<[string, string, RegExp]>([
   ['an unknown dtype', base({ tensor: { x: { a: 'bf17' } } }), /expected one of fp64|'b' is missing/],
   [
     'an unknown math function',
-    base({ vector: { cbrt: { per_cycle: 1, latency: 1, pipe: 'special' } } }),
+    base({ vector: { cbrt: { per_cycle: 1, pipe: 'special' } } }),
     /unknown math function 'cbrt'/,
   ],
   ['contradicting clocks', base({ clock: { base: '2 GHz' } }), /clock\.base is above clock\.boost/],
