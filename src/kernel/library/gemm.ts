@@ -12,7 +12,7 @@ import { loop, map, mul, type Stmt, view } from '../ir.js';
 import type { Kernel, Launch, Params, ShapeKey } from '../kernel.js';
 import { ZERO } from '../math.js';
 import { opHead, readShape } from './dims.js';
-import { finish, KK, M, mainStep, mappingOf, N, type Plan, planOf, tilesOf, Z } from './matmul_plan.js';
+import { epilogueOf, finish, KK, M, mappingOf, matmulStep, N, planOf, tilesOf, Z } from './matmul_plan.js';
 import { matmulReference } from './matmul_reference.js';
 import { PANEL, panelsFor, TILE_PARAMS, tileChoices } from './matmul_tiles.js';
 import { noRoute, routeOf } from './mma_route.js';
@@ -75,15 +75,6 @@ export function matmulOp(kernel: string, shape: Readonly<Record<string, number>>
 export const matmulRejects = (op: OpOf<'matmul'>, machine: ResourceGraph): string | undefined =>
   routeOf(op, machine) ? undefined : noRoute(op, machine);
 
-/** The epilogue of a matmul op under its plan. */
-export const epilogueOf = (op: OpOf<'matmul'>, plan: Plan) => ({
-  scales: plan.scales,
-  column: plan.scaling === 'column',
-  bias: plan.bias,
-  residual: plan.residual,
-  activation: op.activation,
-});
-
 export const gemm: Kernel<'matmul'> = {
   name: 'gemm',
   family: 'gemm',
@@ -109,18 +100,12 @@ export const gemm: Kernel<'matmul'> = {
     const bk = p['bk']!;
     const row = mul(M, bm);
     const col = mul(N, bn);
-    const k = mul(KK, bk);
     const z = op.batch === 1 ? 0 : Z;
     const body: Stmt[] = [
       map(ZERO, [], t.acc),
-      loop(
-        KK,
-        0,
-        Math.ceil(op.k / bk),
-        mainStep(plan, t, view(plan.A, [z, row, k], [1, 2]), view(plan.B, [z, k, col], [1, 2])),
-      ),
+      loop(KK, 0, Math.ceil(op.k / bk), matmulStep(plan, t, z, row, col, mul(KK, bk))),
     ];
-    finish(epilogueOf(op, plan), t.acc, t.all, body, view(plan.C, [z, row, col], [1, 2]), col);
+    finish(epilogueOf(op, plan, col), t.acc, t.all, body, view(plan.C, [z, row, col], [1, 2]));
     return [
       {
         program: {

@@ -10,6 +10,9 @@ import { all_gather, all_reduce_one_shot, all_reduce_two_shot, all_to_all, reduc
 import { elementwise } from './elementwise.js';
 import { gather } from './gather.js';
 import { gemm } from './gemm.js';
+import { gemm_split_k } from './gemm_split_k.js';
+import { gemm_stream_k } from './gemm_stream_k.js';
+import { gemv } from './gemv.js';
 import { kv_append } from './kv_append.js';
 import { layernorm } from './layernorm.js';
 import { reduce } from './reduce.js';
@@ -27,6 +30,9 @@ export type AnyKernel = Kernel<any>;
 
 export const KERNELS = {
   gemm,
+  gemm_split_k,
+  gemm_stream_k,
+  gemv,
   attention_fused,
   attention_split,
   attention_two_pass,

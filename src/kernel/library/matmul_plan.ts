@@ -59,7 +59,14 @@ let lastPlan: Plan | undefined;
 /** The plan of an op; throws InfeasibleError when the machine has no route (the kernel rejects such ops). */
 export function planOf(op: OpOf<'matmul'>, machine: ResourceGraph): Plan {
   if (op === lastOp && machine === lastMachine && lastPlan) return lastPlan;
-  const route = routeOrThrow(op, machine);
+  lastPlan = makePlan(op, routeOrThrow(op, machine));
+  lastOp = op;
+  lastMachine = machine;
+  return lastPlan;
+}
+
+/** Tensors of a matmul op on a route. */
+export function makePlan(op: OpOf<'matmul'>, route: Route): Plan {
   const scaling = scalingOf(op);
   const { batch, m, n, k } = op;
   const A = tensor('A', op.a, [batch, m, k], 'input', 'activation');
@@ -70,10 +77,7 @@ export function planOf(op: OpOf<'matmul'>, machine: ResourceGraph): Plan {
   const residual = op.residual ? tensor('residual', op.c, [batch, m, n], 'input', 'activation') : undefined;
   const tensors = [A, B, C];
   for (const t of [scales, bias, residual]) if (t) tensors.push(t);
-  lastPlan = { route, scaling, A, B, C, bias, residual, scales, tensors };
-  lastOp = op;
-  lastMachine = machine;
-  return lastPlan;
+  return { route, scaling, A, B, C, bias, residual, scales, tensors };
 }
 
 export function routeOrThrow(formats: Formats, machine: ResourceGraph): Route {
@@ -162,16 +166,13 @@ export function mappingOf(route: Route, p: Params): Mapping {
   };
 }
 
-/** One step of the main loop: fetch both operands, widen what is stored narrower than mma reads it, multiply. */
-export function mainStep(plan: Pick<Plan, 'route' | 'scaling' | 'scales'>, t: Tiles, a: View, b: View): Stmt[] {
-  const { route } = plan;
+/**
+ * One step of the main loop: fetch both operands, widen what is stored narrower than mma reads it, multiply.
+ * `scale` is where the scales of this step's group of rows lie, when scaling is by group.
+ */
+export function mainStep(route: Route, t: Tiles, a: View, b: View, scale?: View): Stmt[] {
   const body: Stmt[] = [copy(a, t.as), copy(b, t.bs)];
-  if (t.scale) {
-    // B's view walks k and n along its last two dims
-    const at = b.at;
-    const k = at[at.length - 2]!;
-    body.push(copy(view(plan.scales!, [div(k, SCALE_GROUP), at[at.length - 1]!], [0, 1]), t.scale));
-  }
+  if (t.scale) body.push(copy(scale!, t.scale));
   if (route.widenA) body.push(map(widenFn(t.as.dtype), [t.as], t.am));
   if (route.widenB)
     body.push(t.scale ? map(DEQUANTISE, [t.bs, t.scale], t.bm) : map(widenFn(t.bs.dtype), [t.bs], t.bm));
@@ -179,38 +180,65 @@ export function mainStep(plan: Pick<Plan, 'route' | 'scaling' | 'scales'>, t: Ti
   return body;
 }
 
+/** The step of a matmul op at batch z, and the first row, column and depth of its tiles. */
+export function matmulStep(plan: Plan, t: Tiles, z: Expr, row: Expr, col: Expr, k: Expr): Stmt[] {
+  return mainStep(
+    plan.route,
+    t,
+    view(plan.A, [z, row, k], [1, 2]),
+    view(plan.B, [z, k, col], [1, 2]),
+    t.scale && view(plan.scales!, [div(k, SCALE_GROUP), col], [0, 1]),
+  );
+}
+
 /** What follows the sum: C = act(acc·scale + bias) + residual, from the accumulator to a view of C. */
 export interface Epilogue {
-  readonly scales?: Tensor;
-  readonly column: boolean;
-  readonly bias?: Tensor;
+  /** Scales of these columns, when scaling is by column. */
+  readonly scale?: View;
+  /** Bias of these columns. */
+  readonly bias?: View;
   readonly residual?: Tensor;
   readonly activation: OpOf<'matmul'>['activation'];
 }
 
-/** Appends the statements of the epilogue to `body` and the tiles they need to `tiles`. */
-export function finish(e: Epilogue, acc: Tile, tiles: Tile[], body: Stmt[], to: View, column: Expr): void {
-  const plain = !e.column && !e.bias && !e.residual && e.activation === 'none';
+/** The epilogue of a matmul op for the columns from `col`. */
+export const epilogueOf = (op: OpOf<'matmul'>, plan: Plan, col: Expr): Epilogue => ({
+  scale: plan.scaling === 'column' ? view(plan.scales!, [col], [-1, 0]) : undefined,
+  bias: plan.bias && view(plan.bias, [col], [-1, 0]),
+  residual: plan.residual,
+  activation: op.activation,
+});
+
+/**
+ * Appends the statements of the epilogue to `body` and the tiles they need to `tiles`. Called again for other rows of
+ * the same columns, it uses the scales and bias already fetched.
+ */
+export function finish(e: Epilogue, acc: Tile, tiles: Tile[], body: Stmt[], to: View): void {
+  const known = (name: string) => tiles.find((t) => t.name === name);
+  const fetched = (name: string, from: View): Tile => {
+    let t = known(name);
+    if (!t) {
+      t = tile(name, 'register', from.tensor.dtype, 1, acc.cols);
+      tiles.push(t);
+      body.push(copy(from, t));
+    }
+    return t;
+  };
   let out = acc;
-  if (!plain && isInteger(acc.dtype)) {
+  if (isInteger(acc.dtype) && (e.scale || e.bias || e.residual || e.activation !== 'none')) {
     out = { ...tile('sum', 'register', 'fp32', acc.rows, acc.cols), reuses: acc.name };
     tiles.push(out);
     body.push(map(MOVE, [acc], out));
   }
-  if (e.column) {
-    const scale = tile('scale', 'register', e.scales!.dtype, 1, acc.cols);
-    tiles.push(scale);
-    body.push(copy(view(e.scales!, [column], [-1, 0]), scale), map(MUL, [out, scale], out));
-  }
-  if (e.bias) {
-    const bias = tile('b', 'register', e.bias.dtype, 1, acc.cols);
-    tiles.push(bias);
-    body.push(copy(view(e.bias, [column], [-1, 0]), bias), map(ADD, [out, bias], out));
-  }
+  if (e.scale) body.push(map(MUL, [out, fetched('scale', e.scale)], out));
+  if (e.bias) body.push(map(ADD, [out, fetched('b', e.bias)], out));
   if (e.activation !== 'none') body.push(map(activationFn(e.activation), [out], out));
   if (e.residual) {
-    const r = tile('r', 'register', e.residual.dtype, acc.rows, acc.cols);
-    tiles.push(r);
+    let r = known('r');
+    if (!r) {
+      r = tile('r', 'register', e.residual.dtype, acc.rows, acc.cols);
+      tiles.push(r);
+    }
     body.push(copy({ ...to, tensor: e.residual }, r), map(ADD, [out, r], out));
   }
   body.push(copy(out, to));

@@ -114,14 +114,14 @@ export const PANEL: ParamDef = {
 };
 
 /** A tile choice without what only some kernels have (panel, split). */
-export interface TileChoice {
+export type TileChoice = {
   readonly bm: number;
   readonly bn: number;
   readonly bk: number;
   readonly stages: number;
   readonly groups_m: number;
   readonly groups_n: number;
-}
+};
 
 /** The kinds of list above, by how the route multiplies. */
 function shapesFor(route: Route, machine: ResourceGraph): readonly Shape[] {

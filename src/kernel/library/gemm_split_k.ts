@@ -1,0 +1,86 @@
+/**
+ * Matrix product split over k: `split` workgroups share a tile of C, each sums its part of k into scratch, and a second
+ * launch adds the parts and finishes them. Fills the machine when C has few tiles and k is long.
+ */
+import { add, copy, loop, loopVar, map, mul, type Stmt, view } from '../ir.js';
+import type { Kernel, Launch, Params } from '../kernel.js';
+import { ZERO } from '../math.js';
+import { GEMM_SHAPE, matmulOp, matmulRejects } from './gemm.js';
+import { KK, M, mappingOf, matmulStep, N, planOf, tilesOf, Z } from './matmul_plan.js';
+import { matmulReference } from './matmul_reference.js';
+import { partialTensor, SPLITS, splitsFor, sumLaunch } from './matmul_split.js';
+import { PANEL, TILE_PARAMS, tileChoices } from './matmul_tiles.js';
+import { routeOf } from './mma_route.js';
+
+const S = loopVar('split');
+/** Workgroups per core to aim at. */
+const WAVES = [1, 2];
+
+export const gemm_split_k: Kernel<'matmul'> = {
+  name: 'gemm_split_k',
+  family: 'gemm',
+  math: 'C[b,m,n] = act(Σ over parts of k of A·B + bias) + residual',
+  op: 'matmul',
+  shape: GEMM_SHAPE,
+  params: {
+    ...TILE_PARAMS,
+    panel: PANEL,
+    split: { description: 'parts of k', values: SPLITS, default: 4 },
+  },
+  toOp: (shape, dtype) => matmulOp('gemm_split_k', shape, dtype),
+  rejects: matmulRejects,
+
+  *candidates(op, machine) {
+    const route = routeOf(op, machine);
+    if (!route) return;
+    for (const choice of tileChoices(op, route, machine, op.m, op.n, op.k)) {
+      const tiles = op.batch * Math.ceil(op.m / choice.bm) * Math.ceil(op.n / choice.bn);
+      for (const split of splitsFor(tiles, machine.cores.count, Math.ceil(op.k / choice.bk), WAVES))
+        yield { ...choice, panel: 1, split };
+    }
+  },
+
+  build(op, p: Params, machine): readonly Launch[] {
+    const plan = planOf(op, machine);
+    const t = tilesOf(plan, p, machine);
+    const bm = p['bm']!;
+    const bn = p['bn']!;
+    const bk = p['bk']!;
+    // whole steps to each part; parts that would get none are left out
+    const steps = Math.ceil(op.k / bk);
+    const each = Math.ceil(steps / p['split']!);
+    const parts = Math.ceil(steps / each);
+    const partial = partialTensor(op, plan, parts);
+    const row = mul(M, bm);
+    const col = mul(N, bn);
+    const z = op.batch === 1 ? 0 : Z;
+    const body: Stmt[] = [
+      map(ZERO, [], t.acc),
+      loop(KK, 0, each, matmulStep(plan, t, z, row, col, add(mul(S, each * bk), mul(KK, bk)))),
+      copy(t.acc, view(partial, [S, z, row, col], [2, 3])),
+    ];
+    const grid = [
+      { index: N, extent: Math.ceil(op.n / bn) },
+      { index: M, extent: Math.ceil(op.m / bm) },
+      { index: S, extent: parts },
+    ];
+    if (op.batch > 1) grid.push({ index: Z, extent: op.batch });
+    const tensors = [plan.A, plan.B, partial];
+    if (t.scale) tensors.push(plan.scales!);
+    return [
+      {
+        program: {
+          name: `gemm_split_k[${bm}x${bn}x${bk},s${p['stages']},/${parts}]`,
+          tensors,
+          tiles: t.all,
+          grid,
+          body,
+        },
+        mapping: mappingOf(plan.route, p),
+      },
+      sumLaunch('gemm_split_k', op, plan, partial, machine),
+    ];
+  },
+
+  reference: matmulReference,
+};
