@@ -182,12 +182,15 @@ test('stores are waited for by the kernel only, and outputs are counted as writt
   expect(s.moved_B['dram']).toEqual({ read_B: 0, write_B: 0 });
 });
 
-test('dirty blocks that are pushed out take DRAM time', () => {
+test('dirty blocks that are pushed out take DRAM time, and so does what others left', () => {
   const C = tensor('C', 'fp16', [EDGE, EDGE * 8], 'output', 'activation');
   const c = tile('c', 'shared', 'fp16', EDGE, EDGE);
   const l = launchOf(1, [C], [c], [loop(i, 0, 8, [copy(c, view(C, [0, mul(i, EDGE)], [0, 1]))])]);
   const r = runEvent(l, simpleMachine({ l2_B: 2 * TILE_B }), COLD);
   expect(r.moved_B['dram']!.write_B).toBe(8 * TILE_B);
+  const slow = runEvent(l, simpleMachine({ l2_B: 2 * TILE_B, dram_B_per_s: 10e9 }), COLD);
+  expect(slow.time_s / NS).toBeCloseTo((8 * TILE_B) / 10 + L2, 6);
+  expect(runEvent(l, simpleMachine({ dram_B_per_s: 10e9 }), COLD).time_s).toBeCloseTo(slow.time_s, 15);
 });
 
 test('a workgroup of one lane group has its share of the units', () => {

@@ -1,14 +1,16 @@
 /**
  * What lies beyond the cores: the far cache with its port, DRAM, and memory of other devices. Servers with a queue each.
  *
- * Written blocks are allocated in the cache and go to DRAM when they are pushed out, in their own time; what is still
- * dirty at the end is counted as DRAM traffic for outputs (not for scratch), though nobody waits for it.
+ * Written blocks are allocated in the cache and go to DRAM when they are pushed out; a store has landed when what it
+ * pushed out is written. What is still dirty at the end is counted as DRAM traffic for outputs (not for scratch), and
+ * the time of it is paid in kind: the cache starts with dirty data of others, as large a share as this run's outputs
+ * have in all that it brings into the cache. A stream of such kernels writes every output in somebody's time once.
  */
 
 import type { Context } from '../types.js';
-import { bytesOfBlock, type Placer } from './blocks.js';
+import { type Blocked, bytesOfBlock, type Placer } from './blocks.js';
 import { BlockCache } from './cache.js';
-import type { Instr, Plan } from './plan.js';
+import { type Instr, type Plan, STORE } from './plan.js';
 import type { Rates } from './rates.js';
 import type { Transfer } from './transfer.js';
 
@@ -20,6 +22,9 @@ export class Memory {
   cacheWrite_B = 0;
   readonly remote_B: Record<string, { read_B: number; write_B: number }> = {};
   private readonly cache: BlockCache | undefined;
+  /** Bytes written to DRAM so far, others' included; when the room that stores need is there. */
+  private served_B = 0;
+  private cleared = 0;
   private dramReadFree = 0;
   private dramWriteFree = 0;
   private cacheReadFree = 0;
@@ -58,6 +63,18 @@ export class Memory {
         if (Math.floor((i + 1) * fraction) > Math.floor(i * fraction))
           cache.insert(b.base + i, bytesOfBlock(b, b.base + i), 0, 0);
     }
+    let brought = 0;
+    let written = 0;
+    for (const b of this.plan.blocked) {
+      if (b.tensor.home !== undefined) continue;
+      const whole = b.elements * b.element_B;
+      const stored = Math.min(whole, storedAtMost(this.plan, b));
+      if (b.tensor.role === 'output' || b.tensor.role === 'inout') written += stored;
+      const found = before.find((x) => x.b === b);
+      const kept = found ? Math.max(0, Math.min(1, (capacity_B - found.reuse_B) / whole)) : 0;
+      brought += b.tensor.role === 'output' || b.tensor.role === 'scratch' ? stored : whole * (1 - kept);
+    }
+    cache.fillWithForeign(written > 0 ? Math.min(1, written / Math.max(brought, written)) : 0);
   }
 
   /** Unloaded latency of a copy as things stand, for the core's window. */
@@ -118,7 +135,7 @@ export class Memory {
     if (last > t.last) t.last = last;
     if (cache) {
       cache.insert(block, whole, first, last);
-      this.writeBack(cache.evicted_dirty_B, now);
+      this.writeBack(now);
     }
   }
 
@@ -140,7 +157,7 @@ export class Memory {
         missing++;
         if (cache) {
           cache.insert(block, bytesOfBlock(b, block), now, now);
-          this.writeBack(cache.evicted_dirty_B, now);
+          this.writeBack(now);
         }
       });
       if (missing === 0) continue;
@@ -183,12 +200,13 @@ export class Memory {
       this.remote_B[home]!.write_B += moved;
       return free.write + r.latency_fs;
     }
-    if (!cache) return this.writeDram(moved, now);
+    if (!cache) return this.writeDram(moved, moved, now);
     // An atomic reads and writes in the cache.
     const time = Math.round(moved * rates.l2Write_fs_per_B * (i.atomic ? 2 : 1));
     this.cacheWriteFree = Math.max(this.cacheWriteFree, now) + time;
     if (rates.cache!.shared_port) this.cacheReadFree = this.cacheWriteFree;
     this.cacheWrite_B += moved;
+    this.cleared = 0;
     if (i.scattered) {
       const axis = placer.use.view.axes[0];
       for (let r = 0; r < placer.rows; r++) {
@@ -206,7 +224,7 @@ export class Memory {
         this.writeBlock(placer, block, each, i.atomic, now),
       );
     }
-    return this.cacheWriteFree;
+    return Math.max(this.cacheWriteFree, this.cleared);
   }
 
   private writeBlock(placer: Placer, block: number, bytes: number, atomic: boolean, now: number): void {
@@ -216,8 +234,8 @@ export class Memory {
       const whole = bytesOfBlock(placer.blocked, block);
       if (atomic) this.readDram(Math.min(bytes, whole), now);
       cache.insert(block, whole, now, now);
-      this.writeBack(cache.evicted_dirty_B, now);
-      if (!cache.has(block)) this.writeDram(bytes, now);
+      this.writeBack(now);
+      if (!cache.has(block)) this.cleared = Math.max(this.cleared, this.writeDram(bytes, bytes, now));
     }
     cache.write(block, bytes);
   }
@@ -232,8 +250,11 @@ export class Memory {
     }
   }
 
-  private writeBack(bytes: number, now: number): void {
-    if (bytes > 0) this.writeDram(bytes, now);
+  /** What the last insertion pushed out. Foreign data takes time, but is not this run's traffic. */
+  private writeBack(now: number): void {
+    const { evicted_dirty_B, evicted_foreign_B } = this.cache!;
+    const bytes = evicted_dirty_B + evicted_foreign_B;
+    if (bytes > 0) this.cleared = Math.max(this.cleared, this.writeDram(bytes, evicted_dirty_B, now));
   }
 
   /** Returns when the first byte starts on its way; `dramReadFree` then is when the last does. */
@@ -245,9 +266,10 @@ export class Memory {
     return from;
   }
 
-  private writeDram(bytes: number, now: number): number {
+  private writeDram(bytes: number, own_B: number, now: number): number {
     const from = Math.max(this.dramWriteFree, now);
-    this.dramWrite_B += bytes;
+    this.dramWrite_B += own_B;
+    this.served_B += bytes;
     this.dramWriteFree = from + Math.round(bytes * this.rates.dramWrite_fs_per_B * this.mixing());
     if (this.rates.home.shared_port) this.dramReadFree = this.dramWriteFree;
     return this.dramWriteFree;
@@ -257,8 +279,8 @@ export class Memory {
   private mixing(): number {
     const { mixed_slowdown } = this.rates;
     if (mixed_slowdown === 1) return 1;
-    const least = Math.min(this.dramRead_B, this.dramWrite_B);
-    return 1 + ((mixed_slowdown - 1) * 2 * least) / (this.dramRead_B + this.dramWrite_B);
+    const least = Math.min(this.dramRead_B, this.served_B);
+    return 1 + ((mixed_slowdown - 1) * 2 * least) / (this.dramRead_B + this.served_B);
   }
 
   private walk(
@@ -275,4 +297,15 @@ export class Memory {
     }
     for (let i = low[d]!; i <= high[d]!; i++) this.walk(low, high, step, base + i * step[d]!, found, d + 1);
   }
+}
+
+/** Bytes that stores to a tensor can have written, were each executed once per workgroup. */
+function storedAtMost(plan: Plan, b: Blocked): number {
+  let bytes = 0;
+  for (const i of plan.instrs) {
+    if (i.op !== STORE || i.placer!.blocked !== b) continue;
+    const { tile } = i.placer!.use;
+    bytes += tile.rows * tile.cols * b.element_B * plan.workgroups;
+  }
+  return bytes;
 }

@@ -541,7 +541,8 @@ class Simulation {
       }
       if (this.waits[slot] === LOADS && this.loadsOpen[slot] === 0)
         this.wake(slot, this.loadsUntil[slot]!, this.loadsCause[slot]!);
-    } else if (this.waits[slot] === place) this.wake(slot, at, cause);
+    }
+    if (this.waits[slot] === place) this.wake(slot, at, cause);
     const waiting = this.followers.get(place);
     if (waiting) {
       this.followers.delete(place);
