@@ -20,8 +20,12 @@ export function evalMap(
 ): Float64Array {
   const size = rows * cols;
   const wide = ins.map((x) => broadcast(x, rows, cols));
+  // a node that several places use is computed once
+  const done = new Map<Fx, Value>();
   const visit = (fx: Fx): Value => {
     if (typeof fx === 'number') return fx;
+    const before = done.get(fx);
+    if (before !== undefined) return before;
     if ('in' in fx) return wide[fx.in]!;
     if ('s' in fx) return scalars[fx.s]!;
     if ('coord' in fx) {
@@ -29,7 +33,9 @@ export function evalMap(
       for (let i = 0; i < size; i++) at[i] = fx.coord === 'row' ? Math.floor(i / cols) : i % cols;
       return at;
     }
-    return apply(fx.f, fx.args.map(visit), size);
+    const value = apply(fx.f, fx.args.map(visit), size);
+    done.set(fx, value);
+    return value;
   };
   const result = visit(fn.body);
   return typeof result === 'number' ? new Float64Array(size).fill(result) : result;

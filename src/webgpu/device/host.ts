@@ -7,13 +7,6 @@ import type { DawnOptions } from './dawn.js';
 import { DeviceError } from './errors.js';
 import type { AdapterInfo, Job, JobResult } from './job.js';
 
-/** The least a caller needs to run kernels: in Node this module's process, in a browser a Runner on `navigator.gpu`. */
-export interface KernelDevice {
-  info(): Promise<AdapterInfo>;
-  run(job: Job, limit_s?: number): Promise<JobResult>;
-  close(): Promise<void>;
-}
-
 export interface HostOptions extends DawnOptions {
   /** Seconds a request may take unless it says otherwise; 120 when absent. */
   readonly limit_s?: number;
@@ -25,7 +18,7 @@ const DEFAULT_LIMIT_S = 120;
 const STDERR_KEPT = 2000;
 const CLOSE_LIMIT_MS = 2000;
 
-export class DeviceProcess implements KernelDevice {
+export class DeviceProcess {
   private child: ChildProcess | undefined;
   private readonly waiting = new Map<number, { done: (a: Answer) => void; failed: (e: Error) => void }>();
   private nextId = 1;

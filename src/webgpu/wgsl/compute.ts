@@ -1,0 +1,303 @@
+/** mma, map and reduce on the lanes of a workgroup. */
+import type { MapStmt, Mma, Reduce, ReduceOp, Tile } from '../../kernel/ir.js';
+import { fxCode, literal } from './fx.js';
+import { gridFor, type LaneGrid, type Share, shareOf } from './layout.js';
+import type { At, Shader } from './shader.js';
+import { sum, type Term, times } from './term.js';
+import { cast, type Scalar } from './types.js';
+
+/** The grid of lanes of a tile in registers, or of the statement's own when it is shared. */
+const gridOf = (sh: Shader, t: Tile, s: Mma | MapStmt | Reduce): LaneGrid =>
+  sh.plan.grids.get(t) ?? gridFor([s], [t], sh.plan.lanes);
+
+export function emitMap(sh: Shader, s: MapStmt): void {
+  const near = [s.out, ...s.ins].find((t) => t.level === 'register');
+  const out = sh.type(s.out);
+  const element = (at: At): void => {
+    const { lets, value, type } = fxCode(
+      s.fn,
+      {
+        ins: s.ins.map((t) => ({ code: sh.read(t, at, sh.type(t)), type: sh.type(t) })),
+        scalars: (s.scalars ?? []).map((e) => `(${sh.expr(e)})`),
+        row: `(${at.r})`,
+        col: `(${at.c})`,
+      },
+      out === 'i32' ? 'i32' : 'f32',
+    );
+    const assign = () => {
+      if (s.out.level === 'shared') sh.count('issued workgroup stores', 1);
+      sh.line(`${sh.element(s.out, at)} = ${sh.convert(value, type, s.out)};`);
+    };
+    if (lets.length === 0) assign();
+    else
+      sh.block('', () => {
+        for (const l of lets) sh.line(l);
+        assign();
+      });
+  };
+  if (near) {
+    const { grid } = sh.share(near);
+    sh.walk(s.out, grid, element, { conditions: s.out.level === 'shared' ? sh.leader(s.out, grid) : [] });
+    return;
+  }
+  const { cols } = s.out;
+  sh.spread(s.out.rows * cols, (e) => {
+    if (cols === 1) element({ i: 0, j: 0, r: e, c: 0 });
+    else if (s.out.rows === 1) element({ i: 0, j: 0, r: 0, c: e });
+    else {
+      sh.line(`let r = ${e} / ${cols};`);
+      sh.line(`let c = ${e} % ${cols};`);
+      element({ i: 0, j: 0, r: 'r', c: 'c' });
+    }
+  });
+}
+
+/** acc += a·b with plain multiply–adds: each lane loads a column of a and a row of b of its share, and multiplies all pairs. */
+export function emitMma(sh: Shader, s: Mma): void {
+  const { a, b, acc } = s;
+  const grid = gridOf(sh, acc, s);
+  const share = shareOf(acc, grid);
+  const k = s.ta ? a.rows : a.cols;
+  const type: Scalar = sh.type(acc) === 'i32' ? 'i32' : 'f32';
+  const vecA = sh.isVec(a) && !s.ta && k % 4 === 0;
+  const vecB = sh.isVec(b) && Boolean(s.tb) && k % 4 === 0;
+  const rowsOfB = sh.isVec(b) && !s.tb && share.chunk === 4;
+  const lr = sh.laneRow(grid);
+  const lc = sh.laneCol(grid);
+  const rowAt = (i: Term): Term => (acc.rows === 1 ? 0 : sum(times(i, grid.down), lr));
+  const guard: string[] = grid.down * grid.across < sh.plan.lanes ? [`${lr} < ${grid.down}`] : [];
+  const scalar = (t: Tile, r: Term, c: Term): string => sh.read(t, { i: 0, j: 0, r, c }, type);
+  const accAt = (i: Term, j: Term): string => sh.element(acc, { i, j, r: rowAt(i), c: colAt(j, share, grid, lc, acc) });
+  /** Lanes past a ragged edge multiply what they clamp to; only their own registers see it. */
+  const clampRow = (r: Term): Term =>
+    share.rows * grid.down > acc.rows && acc.rows > 1 ? `min(${r}, ${acc.rows - 1})` : r;
+  const clampCol = (c: Term): Term =>
+    share.cols * grid.across > acc.cols && acc.cols > 1 ? `min(${c}, ${acc.cols - 1})` : c;
+
+  const loadA = (kk: Term): void =>
+    sh.loop('i', 0, share.rows, 1, (i) =>
+      sh.line(
+        `${slot('a_', i, share.rows)} = ${s.ta ? scalar(a, kk, clampRow(rowAt(i))) : scalar(a, clampRow(rowAt(i)), kk)};`,
+      ),
+    );
+  const loadA4 = (k4: Term): void =>
+    sh.loop('i', 0, share.rows, 1, (i) => {
+      sh.count('issued workgroup loads', 4);
+      sh.line(`${slot('a_', i, share.rows)} = ${cast(sh.vector(a, clampRow(rowAt(i)), k4), sh.type(a), type, true)};`);
+    });
+  const loadB = (kk: Term): void => {
+    if (rowsOfB)
+      sh.loop('j4', 0, share.cols / 4, 1, (j4) => {
+        sh.count('issued workgroup loads', 4);
+        sh.line(
+          `${slot('b_', j4, share.cols / 4)} = ${cast(sh.vector(b, kk, sum(times(j4, grid.across), lc)), sh.type(b), type, true)};`,
+        );
+      });
+    else
+      sh.loop('j', 0, share.cols, 1, (j) => {
+        const c = clampCol(colAt(j, share, grid, lc, acc));
+        sh.line(`${slot('b_', j, share.cols)} = ${s.tb ? scalar(b, c, kk) : scalar(b, kk, c)};`);
+      });
+  };
+  const loadB4 = (k4: Term): void =>
+    sh.loop('j', 0, share.cols, 1, (j) => {
+      sh.count('issued workgroup loads', 4);
+      const c = clampCol(colAt(j, share, grid, lc, acc));
+      sh.line(`${slot('b_', j, share.cols)} = ${cast(sh.vector(b, c, k4), sh.type(b), type, true)};`);
+    });
+  /** acc[i, j] += product for all of the share. */
+  const multiply = (product: (i: Term, j: Term, acc: string) => string): void => {
+    const touched = acc.level === 'shared';
+    sh.loop('i', 0, share.rows, 1, (i) => {
+      const rowGuard =
+        touched && share.rows * grid.down > acc.rows && acc.rows > 1 ? [`${rowAt(i)} < ${acc.rows}`] : [];
+      sh.guarded(rowGuard, () =>
+        sh.loop('j', 0, share.cols, 1, (j) => {
+          const colGuard =
+            touched && share.cols * grid.across > acc.cols && acc.cols > 1
+              ? [`${colAt(j, share, grid, lc, acc)} < ${acc.cols}`]
+              : [];
+          sh.guarded(colGuard, () => {
+            if (touched) {
+              sh.count('issued workgroup loads', 1);
+              sh.count('issued workgroup stores', 1);
+            }
+            const place = accAt(i, j);
+            sh.line(`${place} = ${product(i, j, place)};`);
+          });
+        }),
+      );
+    });
+  };
+  const fma = (x: string, y: string, z: string): string =>
+    type === 'f32' ? `fma(${x}, ${y}, ${z})` : `${x} * ${y} + ${z}`;
+  const bAt = (j: Term): string =>
+    rowsOfB
+      ? `${slot('b_', typeof j === 'number' ? Math.floor(j / 4) : `${j} >> 2u`, share.cols / 4)}[${typeof j === 'number' ? j % 4 : `${j} & 3`}]`
+      : slot('b_', j, share.cols);
+
+  const conditions = [...guard, ...(acc.level === 'shared' ? sh.leader(acc, grid) : [])];
+  sh.guarded(conditions, () => {
+    if (vecA && vecB) {
+      sh.loop('k4', 0, k / 4, 1, (k4) => {
+        declare(sh, 'a_', `vec4<${type}>`, share.rows);
+        declare(sh, 'b_', `vec4<${type}>`, share.cols);
+        loadA4(k4);
+        loadB4(k4);
+        multiply((i, j, z) => `${z} + dot(${slot('a_', i, share.rows)}, ${slot('b_', j, share.cols)})`);
+      });
+    } else if (vecA) {
+      sh.loop('k4', 0, k / 4, 1, (k4) => {
+        declare(sh, 'a_', `vec4<${type}>`, share.rows);
+        loadA4(k4);
+        sh.block('for (var kq = 0; kq < 4; kq++)', () => {
+          declare(sh, 'b_', rowsOfB ? `vec4<${type}>` : type, rowsOfB ? share.cols / 4 : share.cols);
+          loadB(sum(times(k4, 4), 'kq'));
+          multiply((i, j, z) => fma(`${slot('a_', i, share.rows)}[kq]`, bAt(j), z));
+        });
+      });
+    } else {
+      sh.loop('kk', 0, k, 1, (kk) => {
+        declare(sh, 'a_', type, share.rows);
+        declare(sh, 'b_', rowsOfB ? `vec4<${type}>` : type, rowsOfB ? share.cols / 4 : share.cols);
+        loadA(kk);
+        loadB(kk);
+        multiply((i, j, z) => fma(slot('a_', i, share.rows), bAt(j), z));
+      });
+    }
+  });
+}
+
+const declare = (sh: Shader, name: string, type: string, n: number): void =>
+  sh.line(n === 1 ? `var ${name}: ${type};` : `var ${name}: array<${type}, ${n}>;`);
+const slot = (name: string, i: Term, n: number): string => (n === 1 ? name : `${name}[${i}]`);
+
+/** The tile's column of a lane's local column j. */
+function colAt(j: Term, share: Share, grid: LaneGrid, lc: Term, t: Tile): Term {
+  if (t.cols === 1) return 0;
+  const { chunk } = share;
+  if (chunk === 1) return sum(times(j, grid.across), lc);
+  const high = typeof j === 'number' ? Math.floor(j / chunk) : `(${j} / ${chunk})`;
+  const low = typeof j === 'number' ? j % chunk : `${j} % ${chunk}`;
+  return sum(times(high, grid.across * chunk), times(lc, chunk), low);
+}
+
+const COMBINE = {
+  sum: (x: string, y: string) => `${x} + ${y}`,
+  max: (x: string, y: string) => `max(${x}, ${y})`,
+  min: (x: string, y: string) => `min(${x}, ${y})`,
+} as const satisfies Record<ReduceOp, (x: string, y: string) => string>;
+const NEUTRAL = {
+  sum: 0,
+  max: Number.NEGATIVE_INFINITY,
+  min: Number.POSITIVE_INFINITY,
+} as const satisfies Record<ReduceOp, number>;
+
+/** A reduction in two parts with a meeting of the lanes between them, when lines lie across lanes. */
+export interface ReducePlan {
+  readonly grid: LaneGrid;
+  /** Lanes that hold parts of one line, and lines. */
+  readonly parts: number;
+  readonly lines: number;
+  /** How the lanes meet: not at all, by shuffles inside a subgroup, or in workgroup memory. */
+  readonly meet: 'none' | 'shuffle' | 'memory';
+}
+
+export function planReduce(sh: Shader, s: Reduce, subgroup: number): ReducePlan {
+  const near = [s.from, s.to].find((t) => t.level === 'register');
+  const grid = near ? sh.share(near).grid : gridFor([s], [s.from], sh.plan.lanes);
+  const extent = s.axis === 1 ? s.from.cols : s.from.rows;
+  const parts = extent === 1 ? 1 : s.axis === 1 ? grid.across : grid.down;
+  const lines = s.axis === 1 ? s.from.rows : s.from.cols;
+  const whole = grid.down * grid.across === sh.plan.lanes;
+  const shuffles = s.axis === 1 && whole && parts <= subgroup && Number.isInteger(Math.log2(parts));
+  return { grid, parts, lines, meet: parts === 1 ? 'none' : shuffles ? 'shuffle' : 'memory' };
+}
+
+/** First part: each lane folds its share of a line; with `memory`, leaves it in `scratch`. Returns nothing to wait for otherwise. */
+export function emitReduce(sh: Shader, s: Reduce, p: ReducePlan, scratch: string): void {
+  const type: Scalar = sh.type(s.to) === 'i32' && sh.type(s.from) === 'i32' ? 'i32' : 'f32';
+  const share = shareOf(s.from, p.grid);
+  const [lr, lc] = [sh.laneRow(p.grid), sh.laneCol(p.grid)];
+  const idle = p.grid.down * p.grid.across < sh.plan.lanes ? [`${lr} < ${p.grid.down}`] : [];
+  const alongCols = s.axis === 1;
+  const count = alongCols ? share.rows : share.cols;
+  const length = alongCols ? share.cols : share.rows;
+  const rowOf = (i: Term): Term => (s.from.rows === 1 ? 0 : sum(times(i, p.grid.down), lr));
+  const colOf = (j: Term): Term => colAt(j, share, p.grid, lc, s.from);
+  const raggedRows = s.from.rows > 1 && share.rows * p.grid.down !== s.from.rows;
+  const raggedCols = s.from.cols > 1 && share.cols * p.grid.across !== s.from.cols;
+  sh.guarded(idle, () =>
+    sh.loop(alongCols ? 'i' : 'j', 0, count, 1, (line) => {
+      const lineAt = alongCols ? rowOf(line) : colOf(line);
+      const lineGuard = (alongCols ? raggedRows : raggedCols) ? [`${lineAt} < ${p.lines}`] : [];
+      const whole = () => {
+        sh.line(`var part = ${literal(NEUTRAL[s.op], type)};`);
+        sh.loop(alongCols ? 'j' : 'i', 0, length, 1, (x) => {
+          const [i, j] = alongCols ? [line, x] : [x, line];
+          const at: At = { i, j, r: rowOf(i), c: colOf(j) };
+          const edge = alongCols ? raggedCols && `${at.c} < ${s.from.cols}` : raggedRows && `${at.r} < ${s.from.rows}`;
+          sh.guarded(edge ? [edge] : [], () => {
+            const value = sh.read(s.from, at, type);
+            sh.line(`part = ${COMBINE[s.op]('part', value)};`);
+          });
+        });
+        if (p.meet === 'shuffle')
+          for (let step = 1; step < p.parts; step *= 2)
+            sh.line(`part = ${COMBINE[s.op]('part', `subgroupShuffleXor(part, ${step}u)`)};`);
+        if (p.meet === 'memory') {
+          sh.count('issued workgroup stores', 1);
+          const kept = type === 'f32' ? 'part' : 'f32(part)';
+          const alone = s.axis === 1 ? s.from.rows === 1 && p.grid.down > 1 : s.from.cols === 1 && p.grid.across > 1;
+          sh.guarded(alone ? [`${alongCols ? lr : lc} == 0`] : [], () =>
+            sh.line(`${scratch}[${sum(times(lineAt, p.parts), alongCols ? lc : lr)}] = ${kept};`),
+          );
+        } else finishLine(sh, s, p, line, lineAt, type);
+      };
+      sh.guarded(lineGuard, () => (count > 1 || lineGuard.length > 0 ? whole() : sh.block('', whole)));
+    }),
+  );
+}
+
+/** Second part, after a barrier: each lane that holds the line folds what the others left. */
+export function emitReduceMeet(sh: Shader, s: Reduce, p: ReducePlan, scratch: string): void {
+  const type: Scalar = sh.type(s.to) === 'i32' && sh.type(s.from) === 'i32' ? 'i32' : 'f32';
+  const share = shareOf(s.from, p.grid);
+  const [lr, lc] = [sh.laneRow(p.grid), sh.laneCol(p.grid)];
+  const idle = p.grid.down * p.grid.across < sh.plan.lanes ? [`${lr} < ${p.grid.down}`] : [];
+  const alongCols = s.axis === 1;
+  const count = alongCols ? share.rows : share.cols;
+  sh.guarded(idle, () =>
+    sh.loop(alongCols ? 'i' : 'j', 0, count, 1, (line) => {
+      const lineAt = alongCols
+        ? s.from.rows === 1
+          ? 0
+          : sum(times(line, p.grid.down), lr)
+        : colAt(line, share, p.grid, lc, s.from);
+      const ragged = alongCols
+        ? s.from.rows > 1 && share.rows * p.grid.down !== s.from.rows
+        : s.from.cols > 1 && share.cols * p.grid.across !== s.from.cols;
+      const whole = () => {
+        sh.count('issued workgroup loads', p.parts);
+        const at = (x: Term) => cast(`${scratch}[${sum(times(lineAt, p.parts), x)}]`, 'f32', type);
+        sh.line(`var part = ${at(0)};`);
+        if (p.parts > 1)
+          sh.block(`for (var x = 1; x < ${p.parts}; x++)`, () => sh.line(`part = ${COMBINE[s.op]('part', at('x'))};`));
+        finishLine(sh, s, p, line, lineAt, type);
+      };
+      sh.guarded(ragged ? [`${lineAt} < ${p.lines}`] : [], () => (count > 1 || ragged ? whole() : sh.block('', whole)));
+    }),
+  );
+}
+
+/** to[line] = y, folded into what it holds when the reduction accumulates. */
+function finishLine(sh: Shader, s: Reduce, p: ReducePlan, line: Term, lineAt: Term, type: Scalar): void {
+  const at: At = s.axis === 1 ? { i: line, j: 0, r: lineAt, c: 0 } : { i: 0, j: line, r: 0, c: lineAt };
+  const write = () => {
+    const place = sh.element(s.to, at);
+    const value = s.accumulate ? COMBINE[s.op](sh.read(s.to, at, type), 'part') : 'part';
+    if (s.to.level === 'shared') sh.count('issued workgroup stores', 1);
+    sh.line(`${place} = ${sh.convert(value, type, s.to)};`);
+  };
+  sh.guarded(s.to.level === 'shared' ? sh.leader(s.to, p.grid) : [], write);
+}
