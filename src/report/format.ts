@@ -15,8 +15,8 @@ const PREFIXES: readonly (readonly [number, string])[] = [
 ];
 
 /** Units that take prefixes, alone or as the numerator of a quotient; FLOP/B stays as it is, being read off axes. */
-const PREFIXED = new Set(['s', 'J', 'W', 'B', 'Hz', 'FLOP', 'OP']);
-const WHOLE = new Set(['B', 'FLOP', 'OP', 'Hz']);
+const PREFIXED = new Set(['s', 'J', 'W', 'B', 'Hz', 'FLOP', 'OP', 'MAC']);
+const WHOLE = new Set(['B', 'FLOP', 'OP', 'MAC', 'Hz']);
 
 /** `value` in base unit `unit`, e.g. (0.0123, 's') → "12.3 ms"; ('', fractions) plain; a non-finite one is "–". */
 export function quantity(value: number, unit: string, digits = 3): string {
@@ -91,5 +91,5 @@ export function compact(value: number): string {
 
 /** Ratio for comparisons: "1.43×". */
 export function times(ratio: number): string {
-  return Number.isFinite(ratio) ? `${plain(ratio)}×` : '–';
+  return Number.isFinite(ratio) ? `${ratio >= 1000 ? plain(ratio) : ratio.toPrecision(3)}×` : '–';
 }

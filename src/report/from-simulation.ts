@@ -1,5 +1,6 @@
 /** Simulation results → the data of a report. The only place where report numbers are derived. */
 import type { ResourceGraph } from '../machine/graph.js';
+import { labelsOf, workloadsInCommon } from './labels.js';
 import type { Assumption, EnergyPart, Figure, OpRow, Point, Report, Roofline, Run, Sweep } from './model.js';
 import { computeRoofs, memoryRoofs } from './roofs.js';
 import { opsOf, type SimulationJson, type SimulationOp, tileText } from './simulation.js';
@@ -23,42 +24,25 @@ export interface ReportInput {
   readonly notes?: readonly string[];
 }
 
-/** Builds the report; labels that collide get a number. */
+/** Builds the report. */
 export function buildReport(input: ReportInput): Report {
   const runs = input.runs.map((run, i) => runOf(run, `run${i + 1}`));
-  const labels = labelsOf(runs, input.runs);
+  const labels = labelsOf(runs);
   return {
     title: input.title ?? titleOf(runs, input.sweep),
     version: input.version,
     command: input.command,
-    runs: runs.map((run, i) => ({ ...run, label: labels[i]! })),
+    runs: runs.map((run, i) => ({ ...run, label: input.runs[i]!.label ?? labels[i]! })),
     ...(input.sweep ? { sweep: input.sweep } : {}),
     notes: [...(input.notes ?? [])],
   };
 }
 
-/** Says only what differs: machines when the workload is the same, workloads when the machine is. */
-function labelsOf(runs: readonly Run[], inputs: readonly RunInput[]): string[] {
-  const machines = new Set(runs.map((r) => r.machine)).size;
-  const workloads = new Set(runs.map((r) => r.workload)).size;
-  const seen = new Map<string, number>();
-  return runs.map((run, i) => {
-    const both = `${run.workload} on ${run.machine}`;
-    const derived =
-      runs.length > 1 && workloads === 1 ? run.machine : machines === 1 && workloads > 1 ? run.workload : both;
-    const label = inputs[i]!.label ?? derived;
-    const n = (seen.get(label) ?? 0) + 1;
-    seen.set(label, n);
-    return n === 1 ? label : `${label} (${n})`;
-  });
-}
-
 function titleOf(runs: readonly Run[], sweep: Sweep | undefined): string {
   const only = (values: readonly string[]) => [...new Set(values)];
   const machines = only(runs.map((r) => r.machine_title));
-  const workloads = only(runs.map((r) => r.workload));
   if (runs.length === 0) return sweep ? `Sweep of ${sweep.name}` : 'Report';
-  const what = workloads.length <= 2 ? workloads.join(' and ') : `${workloads.length} workloads`;
+  const what = workloadsInCommon(runs.map((r) => r.workload));
   const where = machines.length <= 2 ? machines.join(' and ') : `${machines.length} machines`;
   return `${what} on ${where}`;
 }

@@ -24,12 +24,12 @@ export function memoryRoofs(machine: ResourceGraph): MemoryRoof[] {
     .filter((roof) => Number.isFinite(roof.B_per_s) && roof.B_per_s > 0);
 }
 
-/** Peak per rate, fastest first: matrix formats (both operands alike, dense, fastest accumulator) and fp32 multiply–adds. */
+/** Peak per rate, fastest first: matrix formats (both operands alike, dense, fastest accumulator, issued by several lanes together) and fp32 multiply–adds. */
 export function computeRoofs(machine: ResourceGraph): ComputeRoof[] {
   const perCore = new Map<DType, number>();
   for (const unit of machine.units)
     for (const op of unit.mma)
-      if (op.a === op.b) perCore.set(op.a, Math.max(perCore.get(op.a) ?? 0, op.macs_per_cycle));
+      if (op.a === op.b && op.lanes > 1) perCore.set(op.a, Math.max(perCore.get(op.a) ?? 0, op.macs_per_cycle));
   const cycles = machine.cores.count * machine.control.clock.nominal_Hz;
   const byRate = new Map<number, string[]>();
   for (const [dtype, macs] of perCore) {

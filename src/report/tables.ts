@@ -30,7 +30,7 @@ export function figuresTable(runs: readonly Run[]): Table {
     };
   const columns = [left('figure', 'Figure')];
   runs.forEach((run, i) => {
-    columns.push(right(run.id, run.label));
+    columns.push(right(run.id, runs.length > 1 ? run.label : 'Value'));
     if (i > 0) columns.push(right(`${run.id}.ratio`, '÷ first'));
   });
   const rows = [...keys].map(([key, { label, unit }]) => {

@@ -47,16 +47,14 @@ export function verdictOf(sim: SimulationJson, subject: string): Verdict {
   const sentences = [`${subject} takes ${quantity(sim.time_s, 's')} and ${quantity(sim.energy_J, 'J')}.`];
   sentences.push(
     main.resource === sim.bound_by && limits.length > 1
-      ? `It is bound by ${resourceInWords(sim.bound_by)}, which sets the pace for ${percent(main.share)} of the time.`
+      ? `It is bound by ${resourceInWords(sim.bound_by)}: ops so bound take ${percent(main.share)} of the time.`
       : `It is bound by ${resourceInWords(sim.bound_by)}.`,
   );
   sentences.push(`It runs at ${percent(sim.roof_fraction)} of the roof: ${roofReading(sim.roof_fraction)}.`);
   if (next && busy)
     sentences.push(`Next comes ${resourceInWords(next)}, busy ${percent(busy[1] / sim.time_s)} of the time.`);
   else if (next && second)
-    sentences.push(
-      `Next comes ${resourceInWords(next)}, which sets the pace for ${percent(second.share)} of the time.`,
-    );
+    sentences.push(`Next comes ${resourceInWords(next)}: ops so bound take ${percent(second.share)}.`);
   return {
     headline: `Bound by ${resourceInWords(sim.bound_by)}, ${percent(sim.roof_fraction)} of the roof`,
     sentence: sentences.join(' '),

@@ -79,6 +79,6 @@ function around(s: Spot, r: number): Box {
   return { x0: s.x - r, x1: s.x + r, y0: s.y - r, y1: s.y + r };
 }
 
-function overlap(a: Box, b: Box): boolean {
+export function overlap(a: Box, b: Box): boolean {
   return a.x0 < b.x1 && b.x0 < a.x1 && a.y0 < b.y1 && b.y0 < a.y1;
 }

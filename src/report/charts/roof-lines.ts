@@ -3,7 +3,7 @@ import { quantity } from '../format.js';
 import type { ComputeRoof } from '../model.js';
 import { cycle, OKABE_ITO } from '../palette.js';
 import { shortName } from '../words.js';
-import type { Box } from './labels.js';
+import { type Box, overlap } from './labels.js';
 import type { RooflineSeries } from './roofline.js';
 
 /** The domain of both axes and the size in pixels. */
@@ -67,6 +67,7 @@ export function roofMarks(
   const lines: LineEnd[] = [];
   const texts: RoofText[] = [];
   const boxes: Box[] = [];
+  const memoryBoxes: Box[] = [];
   const overlay = roofs.length > 1;
   const px = (x: number) => (Math.log(x / frame.x[0]) / Math.log(frame.x[1] / frame.x[0])) * frame.width;
   const py = (y: number) => (Math.log(frame.y[1] / y) / Math.log(frame.y[1] / frame.y[0])) * frame.height;
@@ -89,8 +90,26 @@ export function roofMarks(
       const end = (x: number) => ({ id, level: m.store, group, vector: false, x, y: x * m.B_per_s });
       lines.push(end(x0), end(x1));
       const text = `${name}${shortName(m.store)} ${quantity(m.B_per_s, 'B/s')}`;
-      // near the lower end, clear of the frame
-      const lx = x0 * (frame.x[1] / frame.x[0]) ** (10 / frame.width);
+      // near the lower end; further along where the label of a roof much like it stands
+      const length = text.length * CHAR_WIDTH;
+      const cos = Math.cos((angle * Math.PI) / 180);
+      const sin = Math.sin((angle * Math.PI) / 180);
+      let lx = x0;
+      let along: Box[] = [];
+      for (let attempt = 0; attempt < 4; attempt++) {
+        lx = x0 * (frame.x[1] / frame.x[0]) ** ((10 + attempt * (length + 16) * cos) / frame.width);
+        const [left, bottom] = [px(lx), py(lx * m.B_per_s)];
+        along = Array.from({ length: Math.ceil(length / 10) + 1 }, (_, i) => {
+          const at = Math.min(length, i * 10);
+          return {
+            x0: left + at * cos - 4,
+            x1: left + at * cos + 4,
+            y0: bottom + at * sin - 14,
+            y1: bottom + at * sin,
+          };
+        });
+        if (!along.some((box) => memoryBoxes.some((b) => overlap(b, box)))) break;
+      }
       texts.push({
         level: m.store,
         x: lx,
@@ -100,14 +119,8 @@ export function roofMarks(
         angle,
         ...(colour ? { colour } : {}),
       });
-      const length = text.length * CHAR_WIDTH;
-      const steps = Math.ceil(length / 10);
-      for (let i = 0; i <= steps; i++) {
-        const along = (i / steps) * length;
-        const bx = px(lx) + along * Math.cos((angle * Math.PI) / 180);
-        const by = py(lx * m.B_per_s) + along * Math.sin((angle * Math.PI) / 180);
-        boxes.push({ x0: bx - 8, x1: bx + 8, y0: by - 16, y1: by + 3 });
-      }
+      memoryBoxes.push(...along);
+      boxes.push(...along);
     }
     for (const c of s.roofline.compute) {
       const y = c.flops_per_s;
@@ -123,7 +136,7 @@ export function roofMarks(
       let box: Box = { x0: 0, x1: 0, y0: 0, y1: 0 };
       for (let attempt = 0; attempt < 4; attempt++) {
         box = { x0: right - width, x1: right, y0: py(y) - 15, y1: py(y) + 1 };
-        const hit = boxes.find((b) => b.x0 < box.x1 && box.x0 < b.x1 && b.y0 < box.y1 && box.y0 < b.y1);
+        const hit = boxes.find((b) => overlap(b, box));
         if (!hit || hit.x0 - 14 - width < px(x0)) break;
         right = hit.x0 - 14;
       }

@@ -35,13 +35,13 @@ export function rooflineChart(series: readonly RooflineSeries[], level?: string)
   const first = level && levels.includes(level) ? level : (levels[0] ?? 'dram');
   const compare = series.length > 1;
   const roofs = roofsToDraw(series);
-  const frame = frameOf(
-    series,
-    roofs.map((r) => r.roofline),
-  );
   // ops of many runs would be a cloud: then only the runs themselves
   const drawn = series.map((s) =>
     series.length > MOST_WITH_OPS && s.roofline.total ? [] : keepLargest(s.roofline.points),
+  );
+  const frame = frameOf(
+    series.flatMap((s, i) => [...drawn[i]!, ...(s.roofline.total ? [s.roofline.total] : [])]),
+    roofs.map((r) => r.roofline),
   );
   const nameOf = groupNames(series);
   const groups = compare ? [...new Set(series.map(nameOf))] : kindsOf(drawn[0] ?? []);
@@ -62,9 +62,11 @@ export function rooflineChart(series: readonly RooflineSeries[], level?: string)
           total,
           group: total && !compare ? 'whole run' : groupOf(s, p),
           share: p.share,
+          // large ones behind small ones, whole runs before all
+          front: total ? 1 : -p.share,
           area: total ? 150 : areaOf(p.share),
           run: s.label,
-          tag: nameOf(s) === s.machine && s.workload ? s.workload : s.label,
+          tag: (series.length > OKABE_ITO.length && s.workload) || s.label,
           op: p.name,
           kind: p.kind,
           rate: quantity(p.flops_per_s, 'FLOP/s'),
@@ -79,9 +81,6 @@ export function rooflineChart(series: readonly RooflineSeries[], level?: string)
   const labels = levels.flatMap((store) => labelsAt(store, points, marks.boxes, frame, compare));
   const total = series.some((s) => s.roofline.total);
   const domain = [...groups, ...(total && !compare ? ['whole run'] : [])];
-  const skipped = series.reduce((n, s) => n + s.roofline.without_flops, 0);
-  const cut = series.reduce((n, s, i) => n + s.roofline.points.length - drawn[i]!.length, 0);
-
   const x = {
     field: 'x',
     type: 'quantitative',
@@ -186,7 +185,7 @@ export function rooflineChart(series: readonly RooflineSeries[], level?: string)
           opacity: { condition: { test: compare ? '!datum.total' : 'false', value: 0.45 }, value: 0.9 },
           stroke: { condition: { test: 'datum.total', value: INK }, value: '#ffffff' },
           size: { field: 'area', type: 'quantitative', scale: null, legend: null },
-          order: { field: 'share', type: 'quantitative', sort: 'descending' },
+          order: { field: 'front', type: 'quantitative' },
           tooltip,
         },
       },
@@ -207,7 +206,7 @@ export function rooflineChart(series: readonly RooflineSeries[], level?: string)
   return {
     id: 'roofline',
     title: 'Roofline',
-    caption: captionOf(points.length > 0, skipped, cut),
+    caption: captionOf(series, drawn),
     spec: specOf(body),
     tables: [
       ...roofs.map((s) => roofsTable(s.id, s.machine, s.roofline)),
@@ -220,16 +219,21 @@ export function rooflineChart(series: readonly RooflineSeries[], level?: string)
 
 const TICK = "datum.value >= 1000 ? format(datum.value, '~s') : format(datum.value, '~g')";
 
-function captionOf(points: boolean, skipped: number, cut: number): string {
+function captionOf(series: readonly RooflineSeries[], drawn: readonly (readonly Point[])[]): string {
   const parts = [
     'Diagonals: what each memory level can feed. Horizontals: peak rates by number format (dashed: vector units).',
   ];
-  if (points) parts.push('A mark is an op, its area its share of the time.');
-  if (skipped > 0)
+  const ops = drawn.reduce((n, points) => n + points.length, 0);
+  const all = series.reduce((n, s) => n + s.roofline.points.length, 0);
+  const skipped = series.reduce((n, s) => n + s.roofline.without_flops, 0);
+  const totals = series.some((s) => s.roofline.total);
+  if (ops > 0) parts.push('A mark is an op, its area its share of the time.');
+  if (totals) parts.push(ops > 0 ? 'Outlined in black: the whole run.' : 'A mark is a whole run.');
+  if (ops > 0 && skipped > 0)
     parts.push(
       `${skipped} op${skipped > 1 ? 's do' : ' does'} no FLOPs and so ${skipped > 1 ? 'have' : 'has'} no mark.`,
     );
-  if (cut > 0) parts.push(`${cut} shorter ops are left out; the table has all.`);
+  if (ops > 0 && ops < all) parts.push(`${all - ops} shorter ops are left out; the table has all.`);
   return parts.join(' ');
 }
 
@@ -262,8 +266,7 @@ function areaOf(share: number): number {
   return 44 + 900 * Math.max(0, Math.min(1, share));
 }
 
-function frameOf(series: readonly RooflineSeries[], roofs: readonly Roofline[]): Frame {
-  const all = series.flatMap((s) => [...s.roofline.points, ...(s.roofline.total ? [s.roofline.total] : [])]);
+function frameOf(all: readonly Point[], roofs: readonly Roofline[]): Frame {
   const peaks = roofs.flatMap((r) => r.compute.map((c) => c.flops_per_s));
   const ridges = roofs.flatMap((r) =>
     r.compute.flatMap((c) => r.memory.slice(0, 1).map((m) => c.flops_per_s / m.B_per_s)),

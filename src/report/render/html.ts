@@ -158,8 +158,9 @@ export function tableHtml(table: Table): string {
 function assumptions(report: Report): string {
   const table = assumptionsTable(report);
   if (table.rows.length === 0) return '';
+  const column = table.columns.findIndex((c) => c.key === 'from');
   const counts = new Map<string, number>();
-  for (const run of report.runs) for (const a of run.assumptions) counts.set(a.from, (counts.get(a.from) ?? 0) + 1);
+  for (const row of table.rows) counts.set(row[column]!.text, (counts.get(row[column]!.text) ?? 0) + 1);
   const words = [...counts].sort((a, b) => b[1] - a[1]).map(([from, n]) => `${n} ${from}`);
   return `<section><h2>Assumptions</h2><p class="caption">The numbers these results stand on, and where each comes from: ${escapeXml(words.join(', '))}.</p><details><summary>All ${table.rows.length}</summary>${tableHtml(table)}</details></section>`;
 }

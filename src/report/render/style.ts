@@ -11,6 +11,7 @@ h1{font-size:27px;line-height:1.25;letter-spacing:-.015em;margin:0 0 4px;overflo
 h2{font-size:19px;letter-spacing:-.01em;margin:48px 0 4px;overflow-wrap:anywhere}
 h3{font-size:14px;margin:20px 0 6px;overflow-wrap:anywhere}
 p{margin:6px 0}
+.meta{margin-bottom:18px}
 .meta,.caption{color:var(--muted);font-size:13px;max-width:76ch}
 .verdict{border-left:4px solid var(--accent);background:var(--soft);padding:14px 20px 16px;margin:22px 0 0;border-radius:0 6px 6px 0}
 .verdict .label{color:var(--muted);font-size:12.5px;font-weight:600;overflow-wrap:anywhere}
@@ -24,7 +25,7 @@ p{margin:6px 0}
 .warnings{border-left:4px solid #D55E00;background:#fff6ef;padding:10px 20px;margin:22px 0 0;border-radius:0 6px 6px 0}
 .warnings ul{margin:4px 0;padding-left:20px}
 .chart{margin:14px 0 4px;overflow-x:auto}
-.chart svg{max-width:100%;height:auto;display:block}
+.chart svg{font-feature-settings:normal;max-width:100%;height:auto;display:block}
 .controls{font-size:13px;color:var(--muted);margin:2px 0 8px}
 .controls label{font-size:13px;color:var(--ink);margin:0 10px 0 2px}
 .controls input{accent-color:var(--accent);vertical-align:-1px}
@@ -34,6 +35,7 @@ details.run>summary{font-size:14px;font-weight:600;color:var(--ink)}
 details{margin:6px 0}
 summary{cursor:pointer;color:var(--accent);font-size:13px;padding:4px 0}
 .scroll{overflow-x:auto;margin:0 0 10px}
+section .scroll:first-child{margin-top:14px}
 table{border-collapse:collapse;font-size:12.5px;line-height:1.4;min-width:50%}
 th,td{padding:5px 12px 5px 0;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top}
 th{color:var(--muted);font-weight:600;white-space:nowrap;border-bottom-color:#8c959f;position:sticky;top:0;background:#fff}
@@ -41,7 +43,8 @@ th[data-sort]{cursor:pointer}
 th[aria-sort=ascending]::after{content:" \\2191"}
 th[aria-sort=descending]::after{content:" \\2193"}
 th.r,td.r{text-align:right;white-space:nowrap;padding-left:8px}
-td{overflow-wrap:anywhere;min-width:3em}
+td{overflow-wrap:break-word;max-width:46ch}
+td:first-child{white-space:nowrap;max-width:none}
 td.source{color:var(--muted)}
 pre{background:var(--soft);border:1px solid var(--rule);border-radius:6px;padding:12px 16px;font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;white-space:pre-wrap;overflow-wrap:anywhere}
 footer{margin-top:48px;border-top:1px solid var(--rule);padding-top:12px;color:var(--muted);font-size:12.5px}
