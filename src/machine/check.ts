@@ -3,6 +3,7 @@ import type { TSchema } from '@sinclair/typebox';
 import type { ErrorObject, ValidateFunction } from 'ajv';
 import { InputError, nearestName } from '../base/errors.js';
 import { DIMENSIONS } from '../base/units.js';
+import { fits } from './fits.js';
 import { fileSchemaOf, type QuantityKeywords } from './quantity.js';
 import type { Places, Tree } from './tree.js';
 
@@ -13,18 +14,19 @@ const passed = new WeakSet<Tree>();
 /** @throws InputError with file, line and path of the first fault. */
 export async function checkTree(tree: Tree, schema: TSchema, places: Places, file: string): Promise<void> {
   if (passed.has(tree)) return;
+  if (fits(tree, schema)) {
+    passed.add(tree);
+    return;
+  }
   let validate = compiled.get(schema);
   if (!validate) {
     const { Ajv } = await import('ajv');
-    const ajv = new Ajv({ allErrors: true, verbose: true, strict: true, allowUnionTypes: true });
+    const ajv = new Ajv({ allErrors: true, verbose: true, strict: true, allowUnionTypes: true, inlineRefs: false });
     ajv.addKeyword('x-quantity');
     validate = ajv.compile(fileSchemaOf(schema));
     compiled.set(schema, validate);
   }
-  if (validate(tree)) {
-    passed.add(tree);
-    return;
-  }
+  if (validate(tree)) return;
   // an unknown key explains a missing one better than the other way round
   const errors = validate.errors ?? [];
   const fault = errors.find((e) => e.keyword === 'additionalProperties') ?? errors[0]!;
@@ -83,5 +85,5 @@ function got(fault: ErrorObject): string {
 export function placeOf(path: string, places: Places, file: string): string {
   let probe = path;
   while (probe !== '' && !places.has(probe)) probe = probe.slice(0, Math.max(0, probe.lastIndexOf('.')));
-  return places.get(probe) ?? file;
+  return places.get(probe)?.() ?? file;
 }

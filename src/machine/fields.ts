@@ -12,20 +12,27 @@ import { type Formula, formulaParser, isFormula } from './formula.js';
 import { childSchema, type QuantityKeywords, quantityOf } from './quantity.js';
 import { join, type Places, type Tree } from './tree.js';
 
-/** Every leaf that the tree has or, in sections it has, could have: path → schema. */
-export function leavesOf(tree: Tree, schema: TSchema, prefix = ''): Map<string, TSchema> {
-  const out = new Map<string, TSchema>();
-  const keys = new Set([...Object.keys((schema['properties'] as object | undefined) ?? {}), ...Object.keys(tree)]);
-  for (const key of keys) {
-    const child = childSchema(schema, key);
-    if (!child) continue;
+/** Calls `leaf` on each leaf that the tree has or, in sections it has, could have (then without a value). */
+function eachLeaf(
+  tree: Tree,
+  schema: TSchema,
+  leaf: (path: string, schema: TSchema, value: Json | undefined) => void,
+  prefix = '',
+): void {
+  const visit = (key: string, child: TSchema, value: Json | undefined): void => {
     const path = join(prefix, key);
-    const value = Object.hasOwn(tree, key) ? tree[key] : undefined;
-    if (child['type'] === 'object') {
-      if (isObject(value)) for (const [k, v] of leavesOf(value, child, path)) out.set(k, v);
-    } else out.set(path, child);
+    if (child['type'] !== 'object') leaf(path, child, value);
+    else if (isObject(value)) eachLeaf(value, child, leaf, path);
+  };
+  const properties = schema['properties'] as Record<string, TSchema> | undefined;
+  if (properties) {
+    for (const key in properties) visit(key, properties[key]!, Object.hasOwn(tree, key) ? tree[key] : undefined);
+    return;
   }
-  return out;
+  for (const [key, value] of Object.entries(tree)) {
+    const child = childSchema(schema, key);
+    if (child) visit(key, child, value);
+  }
 }
 
 /**
@@ -34,7 +41,8 @@ export function leavesOf(tree: Tree, schema: TSchema, prefix = ''): Map<string, 
  */
 export function setField(tree: Tree, schema: TSchema, path: string, text: string): Tree {
   const place = `--set ${path}=${text}`;
-  const leaves = leavesOf(tree, schema);
+  const leaves = new Map<string, TSchema>();
+  eachLeaf(tree, schema, (p, s) => leaves.set(p, s));
   const leaf = leaves.get(path);
   if (!leaf) {
     const inside = [...leaves.keys()].filter((p) => p.startsWith(`${path}.`));
@@ -67,11 +75,10 @@ export interface Resolved {
 /** Numbers of a checked tree. Formulas are evaluated after the fields they read; a circle of them is an error. */
 export async function resolveFields(tree: Tree, schema: TSchema, places: Places, file: string): Promise<Resolved> {
   const quantities = new Map<string, { json: Json; keywords: QuantityKeywords }>();
-  for (const [path, leaf] of leavesOf(tree, schema)) {
+  eachLeaf(tree, schema, (path, leaf, json) => {
     const keywords = quantityOf(leaf);
-    const json = valueAt(tree, path);
     if (keywords && json !== undefined) quantities.set(path, { json, keywords });
-  }
+  });
   const values = new Map<string, number>();
   const formulas = new Map<string, Formula>();
   const sourced = new Map<string, Omit<Sourced, 'value'>>();
@@ -127,12 +134,6 @@ function plainTree(tree: Tree, prefix: string, values: ReadonlyMap<string, numbe
     out[key] = values.get(path) ?? (isObject(value) ? plainTree(value, path, values) : value);
   }
   return out;
-}
-
-function valueAt(tree: Tree, path: string): Json | undefined {
-  let at: Json | undefined = tree;
-  for (const key of path.split('.')) at = isObject(at) && Object.hasOwn(at, key) ? at[key] : undefined;
-  return at;
 }
 
 function checkRange(value: number, { dimension, sign, max, integer }: QuantityKeywords, place: string): number {

@@ -48,10 +48,10 @@ export async function loadMachine(text: string, options: LoadOptions): Promise<M
 export async function readMachine(text: string, { file, resolveExtends }: LoadOptions): Promise<MachineSource> {
   const places: Places = new Map();
   let family: Family | undefined;
-  const schemaFor = (name: Json | undefined, place: string) => {
+  const schemaFor = (name: Json | undefined, place: () => string) => {
     if (typeof name !== 'string')
-      throw new InputError(`'family' is missing; expected one of ${FAMILY_NAMES.join(', ')}`, place);
-    if (!Object.hasOwn(FAMILIES, name)) throw unknownName('family', name, FAMILY_NAMES, place);
+      throw new InputError(`'family' is missing; expected one of ${FAMILY_NAMES.join(', ')}`, place());
+    if (!Object.hasOwn(FAMILIES, name)) throw unknownName('family', name, FAMILY_NAMES, place());
     family = name as Family;
     return FAMILIES[family].schema;
   };
@@ -75,7 +75,7 @@ export async function resolveMachine(source: MachineSource, set: readonly string
         throw new InputError(`expected path=value, e.g. --set dram.bandwidth="3 TB/s"`, `--set ${assignment}`);
       const path = assignment.slice(0, split).trim();
       tree = setField(tree, schema, path, assignment.slice(split + 1).trim());
-      setPlaces.set(path, `--set ${assignment}`);
+      setPlaces.set(path, () => `--set ${assignment}`);
     }
     places = setPlaces;
     await checkTree(tree, schema, places, file);

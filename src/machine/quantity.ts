@@ -38,12 +38,10 @@ export const NOTES = {
   $note: Type.Optional(Type.String()),
 };
 
-/** Schema of one quantity in a file. One schema without alternatives, so that a fault gives one clear message. */
-function fileQuantity(schema: TSchema, { dimension }: QuantityKeywords): TSchema {
-  const unit = baseUnit(dimension);
+/** What a file may say for a quantity. One schema without alternatives, so that a fault gives one clear message. */
+function fileQuantity(dimension: DimensionName): TSchema {
   return Type.Unsafe({
     type: ['number', 'string', 'object'],
-    description: `${schema['description']}${unit ? ` [${unit}]` : ''}, e.g. "${DIMENSIONS[dimension].example}"`,
     required: ['value', 'from', 'source'],
     additionalProperties: false,
     properties: {
@@ -55,21 +53,35 @@ function fileQuantity(schema: TSchema, { dimension }: QuantityKeywords): TSchema
   });
 }
 
-/** The schema that files are checked with: quantities may be text or wrapped, sections may state provenance. */
+/**
+ * The schema that files are checked with: quantities may be text or wrapped, sections may state provenance.
+ * Quantities are references to one definition per dimension, which keeps the compiled check small.
+ */
 export function fileSchemaOf(schema: TSchema): TSchema {
+  const $defs: Record<string, TSchema> = {};
+  return { ...fileSchema(schema, $defs), $defs } as TSchema;
+}
+
+function fileSchema(schema: TSchema, $defs: Record<string, TSchema>): TSchema {
   const quantity = quantityOf(schema);
-  if (quantity) return fileQuantity(schema, quantity);
+  if (quantity) {
+    const { dimension } = quantity;
+    $defs[dimension] ??= fileQuantity(dimension);
+    const unit = baseUnit(dimension);
+    const description = `${schema['description']}${unit ? ` [${unit}]` : ''}, e.g. "${DIMENSIONS[dimension].example}"`;
+    return Type.Unsafe({ $ref: `#/$defs/${dimension}`, description });
+  }
   if (schema[Kind] === 'Object') {
     const properties: Record<string, TSchema> = { ...NOTES };
     for (const [key, child] of Object.entries(schema['properties'] as Record<string, TSchema>))
-      properties[key] = fileSchemaOf(child);
+      properties[key] = fileSchema(child, $defs);
     return { ...schema, properties } as TSchema;
   }
   if (schema[Kind] === 'Record') {
-    const patterns: Record<string, TSchema> = {};
+    const children: Record<string, TSchema> = {};
     for (const [key, child] of Object.entries(schema['patternProperties'] as Record<string, TSchema>))
-      patterns[key] = fileSchemaOf(child);
-    return { ...schema, properties: { ...NOTES }, patternProperties: patterns } as unknown as TSchema;
+      children[key] = fileSchema(child, $defs);
+    return { ...schema, properties: { ...NOTES }, patternProperties: children } as unknown as TSchema;
   }
   return schema;
 }

@@ -18,8 +18,8 @@ export interface ExtendedFile {
   readonly file: string;
 }
 
-/** Where each path was last written: "arch/gpu/x.json:12". */
-export type Places = Map<string, string>;
+/** Where each path was last written: "arch/gpu/x.json:12"; worked out when a message needs it. */
+export type Places = Map<string, () => string>;
 
 export interface Reader {
   readonly resolveExtends: ResolveExtends | undefined;
@@ -32,13 +32,13 @@ const MAX_EXTENDS = 8;
 export async function readTree(
   text: string,
   file: string,
-  schemaFor: (family: Json | undefined, place: string) => TSchema,
+  schemaFor: (family: Json | undefined, place: () => string) => TSchema,
   reader: Reader,
 ): Promise<Tree> {
   const parsed = parseJson(text, file);
   if (!isObject(parsed.value)) throw new InputError('expected an object { … } at the top', file);
   const family = await familyOf(parsed.value, file, reader);
-  const schema = schemaFor(family, `${file}:${parsed.lineOf('family')}`);
+  const schema = schemaFor(family, () => `${file}:${parsed.lineOf('family')}`);
   return section(parsed.value, '', schema, undefined, { parsed, file, prefix: '', chain: [file] }, reader);
 }
 
@@ -48,7 +48,7 @@ async function familyOf(top: Tree, file: string, reader: Reader): Promise<Json |
   for (let depth = 0; at['family'] === undefined && typeof at['extends'] === 'string'; depth++) {
     if (depth >= MAX_EXTENDS)
       throw new InputError(`'extends' goes deeper than ${MAX_EXTENDS} files, or in a circle`, file);
-    const parent = await fetchParent(at['extends'], from, from, reader);
+    const parent = await fetchParent(at['extends'], from, () => file, reader);
     const value = parseJson(parent.text, parent.file).value;
     if (!isObject(value)) throw new InputError('expected an object { … } at the top', parent.file);
     at = value;
@@ -57,12 +57,12 @@ async function familyOf(top: Tree, file: string, reader: Reader): Promise<Json |
   return at['family'];
 }
 
-async function fetchParent(name: string, from: string, place: string, reader: Reader): Promise<ExtendedFile> {
-  if (!reader.resolveExtends) throw new InputError(`extends '${name}', but no other files can be read here`, place);
+async function fetchParent(name: string, from: string, place: () => string, reader: Reader): Promise<ExtendedFile> {
+  if (!reader.resolveExtends) throw new InputError(`extends '${name}', but no other files can be read here`, place());
   try {
     return await reader.resolveExtends(name, from);
   } catch (error) {
-    throw error instanceof InputError ? new InputError(`extends '${name}': ${error.message}`, place) : error;
+    throw error instanceof InputError ? new InputError(`extends '${name}': ${error.message}`, place()) : error;
   }
 }
 
@@ -84,19 +84,19 @@ async function section(
 ): Promise<Tree> {
   const full = join(source.prefix, path);
   const place = (key: string) => `${source.file}:${source.parsed.lineOf(join(path, key))}`;
-  const provenance = ownProvenance(json, inherited, `${place('')}: ${full || 'top'}`);
+  const provenance = ownProvenance(json, inherited, () => `${place('')}: ${full || 'top'}`);
   let out: Tree = {};
   const parent = json['extends'];
   if (parent !== undefined) {
     if (typeof parent !== 'string') throw new InputError(`'extends' must be the name of a file`, place('extends'));
-    out = await parentSection(parent, full, schema, source, place('extends'), reader);
+    out = await parentSection(parent, full, schema, source, () => place('extends'), reader);
   }
-  reader.places.set(full, place(''));
+  reader.places.set(full, () => place(''));
   for (const [key, value] of Object.entries(json)) {
     if (key === 'extends' || key === '$from' || key === '$source' || key === '$note') continue;
     const at = join(path, key);
     const child = schema && childSchema(schema, key);
-    reader.places.set(join(source.prefix, at), place(key));
+    reader.places.set(join(source.prefix, at), () => place(key));
     if (value === null && parent !== undefined) delete out[key];
     else if (child && quantityOf(child)) out[key] = wrap(value, provenance);
     else if (isObject(value)) {
@@ -113,27 +113,27 @@ async function parentSection(
   full: string,
   schema: TSchema | undefined,
   source: Source,
-  place: string,
+  place: () => string,
   reader: Reader,
 ): Promise<Tree> {
   const { text, file } = await fetchParent(name, source.file, place, reader);
   if (source.chain.includes(file))
-    throw new InputError(`'extends' goes in a circle: ${[...source.chain, file].join(' → ')}`, place);
+    throw new InputError(`'extends' goes in a circle: ${[...source.chain, file].join(' → ')}`, place());
   if (source.chain.length >= MAX_EXTENDS)
-    throw new InputError(`'extends' goes deeper than ${MAX_EXTENDS} files`, place);
+    throw new InputError(`'extends' goes deeper than ${MAX_EXTENDS} files`, place());
   const parsed = parseJson(text, file);
   if (!isObject(parsed.value)) throw new InputError('expected an object { … } at the top', file);
   const chain = [...source.chain, file];
   return section(parsed.value, '', schema, undefined, { parsed, file, prefix: full, chain }, reader);
 }
 
-function ownProvenance(json: Tree, inherited: Provenance | undefined, place: string): Provenance | undefined {
+function ownProvenance(json: Tree, inherited: Provenance | undefined, place: () => string): Provenance | undefined {
   const { $from: from, $source: source } = json;
   if (from === undefined && source === undefined) return inherited;
   if (from === undefined || source === undefined)
-    throw new InputError(`'$from' and '$source' must stand together`, place);
-  if (!isOrigin(from)) throw new InputError(`'$from' must be one of ${ORIGINS.join(', ')}`, place);
-  if (typeof source !== 'string' || source === '') throw new InputError(`'$source' must be a text`, place);
+    throw new InputError(`'$from' and '$source' must stand together`, place());
+  if (!isOrigin(from)) throw new InputError(`'$from' must be one of ${ORIGINS.join(', ')}`, place());
+  if (typeof source !== 'string' || source === '') throw new InputError(`'$source' must be a text`, place());
   return { from, source };
 }
 

@@ -1,9 +1,13 @@
 /** Damaged descriptions: whatever is done to a file, the loader gives a valid machine or an InputError. */
+import { Ajv } from 'ajv';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { InputError } from '../../src/base/errors.js';
 import { findFile, findMachine, listMachines } from '../../src/cli/files.js';
-import { loadMachine } from '../../src/machine/load.js';
+import { fits } from '../../src/machine/fits.js';
+import { GpuSchema } from '../../src/machine/gpu-schema.js';
+import { loadMachine, readMachine } from '../../src/machine/load.js';
+import { fileSchemaOf } from '../../src/machine/quantity.js';
 
 type Tree = Record<string, unknown>;
 
@@ -95,7 +99,7 @@ const resolveExtends = (name: string) => {
   return { text: known.text, file: known.file };
 };
 
-test('a mutated description never breaks the loader', async () => {
+test('a mutated description never breaks the loader', { timeout: 60_000 }, async () => {
   let loaded = 0;
   let refused = 0;
   await fc.assert(
@@ -118,7 +122,7 @@ test('a mutated description never breaks the loader', async () => {
   expect(refused).toBeGreaterThan(300);
 });
 
-test('damaged text never breaks the loader', async () => {
+test('damaged text never breaks the loader', { timeout: 60_000 }, async () => {
   const text = findMachine('a100-pcie-40gb').text;
   await fc.assert(
     fc.asyncProperty(fc.nat(text.length), fc.nat(40), fc.string({ maxLength: 4 }), async (at, drop, put) => {
@@ -129,5 +133,22 @@ test('damaged text never breaks the loader', async () => {
       }
     }),
     { numRuns: 400 },
+  );
+});
+
+test('the quick check accepts nothing that the schema refuses, and all that ships', { timeout: 60_000 }, async () => {
+  const ajv = new Ajv({ strict: true, allowUnionTypes: true, inlineRefs: false });
+  ajv.addKeyword('x-quantity');
+  const validate = ajv.compile(fileSchemaOf(GpuSchema));
+  for (const name of listMachines()) {
+    const { tree, family } = await readMachine(findMachine(name).text, { file: name, resolveExtends });
+    if (family === 'gpu') expect(fits(tree, GpuSchema), name).toBe(true);
+  }
+  await fc.assert(
+    fc.asyncProperty(mutated, async (text) => {
+      const source = await readMachine(text, { file: 'mutated.json', resolveExtends }).catch(() => undefined);
+      if (source && fits(source.tree, GpuSchema)) expect(validate(source.tree)).toBe(true);
+    }),
+    { numRuns: 500 },
   );
 });
