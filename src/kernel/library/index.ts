@@ -7,12 +7,14 @@ import { attention_split } from './attention_split.js';
 import { attention_two_pass } from './attention_two_pass.js';
 import { attention_unfused } from './attention_unfused.js';
 import { all_gather, all_reduce_one_shot, all_reduce_two_shot, all_to_all, reduce_scatter } from './collective.js';
+import { conv2d } from './conv2d.js';
 import { elementwise } from './elementwise.js';
 import { gather } from './gather.js';
 import { gemm } from './gemm.js';
 import { gemm_split_k } from './gemm_split_k.js';
 import { gemm_stream_k } from './gemm_stream_k.js';
 import { gemv } from './gemv.js';
+import { grouped_gemm } from './grouped_gemm.js';
 import { kv_append } from './kv_append.js';
 import { layernorm } from './layernorm.js';
 import { reduce } from './reduce.js';
@@ -33,6 +35,8 @@ export const KERNELS = {
   gemm_split_k,
   gemm_stream_k,
   gemv,
+  grouped_gemm,
+  conv2d,
   attention_fused,
   attention_split,
   attention_two_pass,
