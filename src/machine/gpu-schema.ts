@@ -19,6 +19,12 @@ const Sm = Type.Object(
     per_cluster: count('SMs that share a processing cluster (TPC)'),
     warp: count('threads that execute in lockstep'),
     schedulers: count('warp schedulers, each issuing at most one instruction a cycle'),
+    co_issue: Type.Optional(
+      Quantity('ratio', 'share of vector work that other warps hide behind matrix instructions', {
+        sign: 'nonnegative',
+        max: 1,
+      }),
+    ),
     multicast: Type.Optional(count('SMs of a thread block cluster that one read of L2 can serve')),
     max_blocks: count('resident thread blocks'),
     max_threads: count('resident threads'),

@@ -276,6 +276,7 @@ function coresOf({ sm, shared }: Gpu): Cores {
     count: sm.count,
     cluster: sm.per_cluster,
     ...(sm.multicast !== undefined && { multicast: sm.multicast }),
+    ...(sm.co_issue !== undefined && { co_issue: sm.co_issue }),
     lane_group: sm.warp,
     issue_groups: sm.schedulers,
     max_workgroups: sm.max_blocks,

@@ -144,6 +144,11 @@ export interface Cores {
   readonly shared_B: number;
   readonly shared_per_workgroup_B: number;
   readonly shared_reserved_B: number;
+  /**
+   * Share of vector work that co-resident workgroups hide behind matrix instructions: 1 all of it, 0 they take turns.
+   * 1 when absent.
+   */
+  readonly co_issue?: number;
   /** Bank of each instruction slot: instructions issued per cycle and core. */
   readonly issue_per_cycle: number;
 }

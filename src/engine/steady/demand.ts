@@ -50,6 +50,8 @@ export interface Segment {
   readonly busy: Float64Array;
   /** Cycles one workgroup alone takes per execution, children and transfers not counted. */
   alone_cycles: number;
+  /** Cycles of a whole core that map and reduce statements take one after another, per execution. */
+  vector_cycles: number;
   readonly transfers: Transfer[];
   readonly children: Segment[];
 }
@@ -105,6 +107,7 @@ const segment = (nest: Nest, mean: number, most: number, costs: Costs): Segment 
   most,
   busy: new Float64Array(PIPES + costs.pipes.length),
   alone_cycles: 0,
+  vector_cycles: 0,
   transfers: [],
   children: [],
 });
@@ -351,6 +354,7 @@ class Walker {
     const { cycles } = cost;
     for (let p = 0; p < cycles.length; p++) s.busy[PIPES + p]! += elements * cycles[p]!;
     this.issue(elements * cost.operations, s);
+    s.vector_cycles += elements * cost.longest;
     s.alone_cycles += (elements * cost.longest) / this.share + cost.latency_cycles;
     this.d.flops += elements * cost.operations * s.nest.count;
     this.d.vector_pJ += elements * cost.pJ * s.nest.count;

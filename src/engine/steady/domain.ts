@@ -58,12 +58,18 @@ function enumerate(
   }
   const env = new Map<LoopVar, number>();
   const step = (i: number, weight: number): void => {
-    if (i < 0) return visit(weight, env);
+    if (i < 0) {
+      visit(weight, env);
+      return;
+    }
     const n = levels[i]!;
     const from = evalExpr(n.from, env);
     const to = evalExpr(n.to, env);
     if (to <= from) return;
-    if (!needed.has(n.index)) return step(i - 1, weight * (to - from));
+    if (!needed.has(n.index)) {
+      step(i - 1, weight * (to - from));
+      return;
+    }
     for (let v = from; v < to; v++) {
       env.set(n.index, v);
       step(i - 1, weight);
@@ -143,73 +149,90 @@ function clippedSum(trips: number, coef: number, extent: number, end: number): n
 export function accessed(view: View, rows: number, cols: number, nest: Nest): number {
   const { tensor, at, axes, step, limit } = view;
   let factor = 1;
-  let general = false;
-  for (let d = 0; d < at.length && !general; d++) {
+  /** Dims whose clipping needs the indices' values. */
+  let open: Edge[] | undefined;
+  for (let d = 0; d < at.length; d++) {
     const e = at[d]!;
     const side = axes[0] === d ? 0 : axes[1] === d ? 1 : undefined;
     const extent = side === 0 ? rows : side === 1 ? cols : 1;
     const stride = side !== undefined ? (step?.[side] ?? 1) : 1;
     const bound = side !== undefined ? limit?.[side] : undefined;
-    let end = tensor.dims[d]!;
-    if (bound !== undefined) {
-      if (typeof bound === 'number') end = Math.min(end, bound);
-      else {
-        const lo = interval(bound, nest)[0];
-        const reach = interval(e, nest);
-        if (reach[0] < 0 || reach[1] + (extent - 1) * stride >= Math.min(end, lo)) general = true;
-        else factor *= extent;
-        continue;
-      }
-    }
+    const end = typeof bound === 'number' ? Math.min(tensor.dims[d]!, bound) : tensor.dims[d]!;
+    const least = bound === undefined || typeof bound === 'number' ? end : Math.min(end, interval(bound, nest)[0]);
     const [lo, hi] = interval(e, nest);
-    if (lo >= 0 && hi + (extent - 1) * stride < end) {
+    if (lo >= 0 && hi + (extent - 1) * stride < least) {
       factor *= extent;
       continue;
     }
-    // one index with constant bounds from 0, tiles side by side: closed form
-    const [v, coef] =
-      typeof e === 'object' &&
-      'op' in e &&
-      e.op === '*' &&
-      typeof e.b === 'number' &&
-      typeof e.a === 'object' &&
-      'var' in e.a
-        ? [e.a, e.b]
-        : typeof e === 'object' && 'var' in e
-          ? [e, 1]
-          : [undefined, 0];
-    if (!nest.rectangular || !v || stride !== 1) {
-      general = true;
-      break;
-    }
-    let n: Nest | undefined = nest;
-    while (n && n.index !== v) n = n.parent;
-    if (n?.from !== 0 || usedTwice(v, at)) {
-      general = true;
-      break;
-    }
-    factor *= clippedSum(n.to as number, coef, extent, end) / (n.to as number);
+    const form = stride === 1 && typeof bound !== 'object' ? linear(e) : undefined;
+    const n = form && nest.rectangular ? levelOf(nest, form.index) : undefined;
+    // tiles side by side along one index that nothing else here follows: closed form
+    if (form && form.offset === 0 && n?.from === 0 && !usedTwice(form.index, at))
+      factor *= clippedSum(n.to as number, form.coef, extent, end) / (n.to as number);
+    else (open ??= []).push({ e, extent, stride, end, bound: typeof bound === 'object' ? bound : undefined, form });
   }
-  if (!general) return nest.count * factor;
+  if (!open) return nest.count * factor;
+  const [only] = open;
+  if (open.length === 1 && only!.form?.index === nest.index && only!.form.offset === 0) {
+    // the innermost loop alone walks the edge: its sum is closed, only outer indices are enumerated
+    const { form, extent, end } = only!;
+    let total = 0;
+    enumerate(nest.parent, [nest.from, nest.to], (weight, env) => {
+      const from = evalExpr(nest.from, env);
+      const to = evalExpr(nest.to, env);
+      if (to > from)
+        total += weight * (clippedSum(to, form!.coef, extent, end) - clippedSum(from, form!.coef, extent, end));
+    });
+    return total * factor;
+  }
   let total = 0;
-  const limits = limit ? limit.filter((x): x is Expr => x !== undefined) : [];
-  enumerate(nest, [...at, ...limits], (weight, env) => {
+  const exprs = open.flatMap((o) => (o.bound === undefined ? [o.e] : [o.e, o.bound]));
+  enumerate(nest, exprs, (weight, env) => {
     let elements = weight;
-    for (let d = 0; d < at.length; d++) {
-      const side = axes[0] === d ? 0 : axes[1] === d ? 1 : undefined;
-      const bound = side !== undefined ? limit?.[side] : undefined;
-      const end = bound === undefined ? tensor.dims[d]! : Math.min(tensor.dims[d]!, evalExpr(bound, env));
-      elements *= clipped(
-        evalExpr(at[d]!, env),
-        side === 0 ? rows : side === 1 ? cols : 1,
-        side !== undefined ? (step?.[side] ?? 1) : 1,
-        end,
-      );
+    for (const o of open) {
+      const end = o.bound === undefined ? o.end : Math.min(o.end, evalExpr(o.bound, env));
+      elements *= clipped(evalExpr(o.e, env), o.extent, o.stride, end);
       if (elements === 0) return;
     }
     total += elements;
   });
-  return total;
+  return total * factor;
+}
+
+interface Edge {
+  readonly e: Expr;
+  readonly extent: number;
+  readonly stride: number;
+  readonly end: number;
+  readonly bound: Expr | undefined;
+  readonly form: Linear | undefined;
+}
+
+interface Linear {
+  readonly index: LoopVar;
+  readonly coef: number;
+  readonly offset: number;
+}
+
+/** index·coef + offset, when the expression is that. */
+function linear(e: Expr): Linear | undefined {
+  if (typeof e === 'number') return undefined;
+  if ('var' in e) return { index: e, coef: 1, offset: 0 };
+  if (!('op' in e)) return undefined;
+  const inner =
+    typeof e.b === 'number' ? linear(e.a) : typeof e.a === 'number' && e.op !== '-' ? linear(e.b) : undefined;
+  const k = typeof e.b === 'number' ? e.b : typeof e.a === 'number' ? e.a : 0;
+  if (!inner) return undefined;
+  if (e.op === '*') return { index: inner.index, coef: inner.coef * k, offset: inner.offset * k };
+  if (e.op === '+') return { ...inner, offset: inner.offset + k };
+  if (e.op === '-') return { ...inner, offset: inner.offset - k };
+  return undefined;
+}
+
+function levelOf(nest: Nest, index: LoopVar): Nest | undefined {
+  let n: Nest | undefined = nest;
+  while (n && n.index !== index) n = n.parent;
+  return n;
 }
 
 function usedTwice(v: LoopVar, at: readonly Expr[]): boolean {

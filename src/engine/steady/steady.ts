@@ -13,7 +13,7 @@ import type { Launch } from '../../kernel/kernel.js';
 import type { ResourceGraph } from '../../machine/graph.js';
 import { energyByPart, totalEnergy } from '../energy.js';
 import type { Context, RunResult, Traffic } from '../types.js';
-import { type Costs, costsOf, DRAM, L2, LINK, PEER, PIPES } from './costs.js';
+import { type Costs, costsOf, DRAM, L2, LINK, MATRIX, PEER, PIPES } from './costs.js';
 import { type Demand, demandOf, type Segment, type Transfer } from './demand.js';
 import { type Reuse, reuseOf } from './reuse.js';
 
@@ -37,6 +37,7 @@ class Model {
   private readonly miss = new Map<Transfer, number>();
   private scale = 1;
   private clock_Hz: number;
+  private readonly coIssue: number;
   /** Time by what set the pace, for the verdict. */
   private causes = new Map<number, number>();
 
@@ -47,7 +48,10 @@ class Model {
     private readonly resident: number,
     private readonly context: Context,
   ) {
-    d.transfers.forEach((t, i) => this.miss.set(t, reuse.miss[i]!));
+    d.transfers.forEach((t, i) => {
+      this.miss.set(t, reuse.miss[i]!);
+    });
+    this.coIssue = costs.machine.cores.co_issue ?? 1;
     this.clock_Hz = context.clock_Hz ?? costs.machine.control.clock.nominal_Hz;
   }
 
@@ -176,6 +180,8 @@ class Model {
     };
     consider(hide - children, LATENCY);
     for (let i = 0; i < s.busy.length; i++) if (i < LINK || i >= PIPES) consider(r * s.busy[i]! * cycle, i);
+    // what co-resident workgroups cannot hide of vector work behind matrix work takes turns with it
+    if (s.busy[MATRIX]! > 0) consider(r * (s.busy[MATRIX]! + (1 - this.coIssue) * s.vector_cycles) * cycle, MATRIX);
     if (coreLink) consider((r * link) / (coreLink.B_per_s / (coreLink.clocked ? this.scale : 1)), LINK);
     if (cache) consider((fan * l2) / (cache.read_B_per_s / (cache.clocked ? this.scale : 1)), L2);
     consider((fan * dram) / (home.read_B_per_s * home.sustained_fraction), DRAM);
