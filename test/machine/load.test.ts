@@ -152,3 +152,10 @@ test('component tables hold no number without provenance', () => {
     expect(json['$source'], file).toBeTypeOf('string');
   }
 });
+
+test('the example of the guide loads', async () => {
+  const guide = readFileSync(join(PACKAGE_ROOT, 'arch', 'README.md'), 'utf8');
+  const example = /```json\n([\s\S]*?)```/.exec(guide)![1]!;
+  const { name, fields } = await load(example);
+  expect([name, fields.get('l2.capacity')?.value]).toEqual(['h100-wide', 100 * 2 ** 20]);
+});
