@@ -5,6 +5,7 @@
 import { bytesOf } from '../../base/dtype.js';
 import type { Tensor, Tile, View } from '../../kernel/ir.js';
 import { affineOf, compileExpr, type IntFn, type Places } from './expr.js';
+import type { RowIndex } from './rows.js';
 
 /** More than this many blocks in one tensor are merged in pairs: the arrays of the cache stay small. */
 const MOST_BLOCKS = 2 ** 21;
@@ -81,6 +82,8 @@ export function bytesOfBlock(b: Blocked, block: number): number {
 /** A view made ready to be placed again and again. `place` fills the fields below it. */
 export class Placer {
   readonly blocked: Blocked;
+  /** Coordinates of the rows in range, of a gather or scatter whose rows the program tells: the first `rows` of these. */
+  picked: Float64Array | undefined;
   /** Elements of the tile's rows and columns that are in range. */
   rows = 0;
   cols = 0;
@@ -92,6 +95,7 @@ export class Placer {
   /** Every placement is exactly one whole block, clipped alike: what is requested is what is fetched. */
   readonly exact: boolean;
 
+  private index: Float64Array | undefined;
   private readonly at: IntFn[];
   private readonly side: Int8Array;
   private readonly stepAlong: readonly [number, number];
@@ -104,7 +108,9 @@ export class Placer {
     blocked: Blocked,
     places: Places,
     private readonly sector_B: number,
+    private readonly rowIndex?: RowIndex,
   ) {
+    if (rowIndex) this.index = new Float64Array(use.tile.rows);
     const { view, tile } = use;
     const dims = view.tensor.dims;
     this.blocked = blocked;
@@ -148,8 +154,13 @@ export class Placer {
       const s = side[d]!;
       const size = blocked.block[d]!;
       if (s === 0 && this.use.scattered) {
-        // Rows go where an index tile says, all of them in range: what it holds is not known here.
+        // Rows go where an index tile says; all of them are in range where what it holds is not known.
         low[d] = high[d] = 0;
+        single = -1;
+        if (this.rowIndex) {
+          rows = this.pick(env, base, at, dims[d]!);
+          if (rows === 0) return false;
+        }
       } else if (s < 0) {
         if (at < 0 || at >= dims[d]!) return false;
         low[d] = high[d] = size === 1 ? at : Math.floor(at / size);
@@ -173,6 +184,20 @@ export class Placer {
     this.cols = cols;
     this.single = single;
     return true;
+  }
+
+  private pick(env: Int32Array, base: number, start: number, size: number): number {
+    const index = this.index!;
+    this.picked ??= new Float64Array(index.length);
+    this.rowIndex!(env, base, index);
+    const limit = this.limit[0];
+    const end = limit === undefined ? size : Math.min(size, limit(env, base));
+    let n = 0;
+    for (let r = 0; r < index.length; r++) {
+      const row = start + index[r]!;
+      if (row >= 0 && row < end) this.picked[n++] = row;
+    }
+    return n;
   }
 
   /** Bytes of the elements in range. */

@@ -30,7 +30,7 @@ export class Memory {
   private cacheReadFree = 0;
   private cacheWriteFree = 0;
   private readonly remoteFree = new Map<string, { read: number; write: number }>();
-  /** Rows that gathers and scatters touch are not known here: a fixed pseudo-random sequence stands for them. */
+  /** Where rows of gathers and scatters are not known, a fixed pseudo-random sequence stands for them. */
   private sequence = 0;
 
   constructor(
@@ -146,7 +146,7 @@ export class Memory {
     const row_B = t.moved_B / Math.max(1, t.rows);
     const { cache, rates } = this;
     for (let r = 0; r < t.rows; r++) {
-      if (axis >= 0) t.low[axis] = t.high[axis] = this.anyRow(b.tensor.dims[axis]!, b.block[axis]!);
+      if (axis >= 0) t.low[axis] = t.high[axis] = this.rowBlock(b, axis, t.picked, r);
       let missing = 0;
       this.walk(t.low, t.high, b.step, b.base, (block) => {
         if (cache?.has(block)) {
@@ -169,13 +169,16 @@ export class Memory {
     }
   }
 
-  private anyRow(rows: number, block: number): number {
+  /** Block of a gather's r-th row. */
+  private rowBlock(b: Blocked, axis: number, picked: Float64Array | undefined, r: number): number {
+    const block = b.block[axis]!;
+    if (picked) return Math.floor(picked[r]! / block);
     // integer hash "lowbias32" (C. Wellons, hash-prospector)
     let x = (this.sequence++ + 0x9e3779b9) | 0;
     x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
     x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
     x ^= x >>> 16;
-    return Math.floor(((x >>> 0) % rows) / block);
+    return Math.floor(((x >>> 0) % b.tensor.dims[axis]!) / block);
   }
 
   /** Books the cache's read port; returns when the copy is through. */
@@ -210,7 +213,7 @@ export class Memory {
     if (i.scattered) {
       const axis = placer.use.view.axes[0];
       for (let r = 0; r < placer.rows; r++) {
-        if (axis >= 0) placer.low[axis] = placer.high[axis] = this.anyRow(b.tensor.dims[axis]!, b.block[axis]!);
+        if (axis >= 0) placer.low[axis] = placer.high[axis] = this.rowBlock(b, axis, placer.picked, r);
         this.walk(placer.low, placer.high, b.step, b.base, (block) =>
           this.writeBlock(placer, block, moved / placer.rows, i.atomic, now),
         );

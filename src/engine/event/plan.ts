@@ -18,6 +18,7 @@ import type { Launch } from '../../kernel/kernel.js';
 import type { ResourceGraph } from '../../machine/graph.js';
 import { type Blocked, blockTensors, Placer, type ViewUse } from './blocks.js';
 import { compileExpr, type IntFn } from './expr.js';
+import { rowIndexOf, writersOf } from './rows.js';
 import { Coster, type Work } from './work.js';
 
 export const COMPUTE = 0;
@@ -174,7 +175,8 @@ export function planOf(launch: Launch, machine: ResourceGraph): Plan {
     i.readMask = mask(needs);
     i.writeMask = write ? 0 : mask([tile]);
     if (!write) i.writes = Int32Array.of(at(tile));
-    i.placer = new Placer(use, b, places, sector_B);
+    const rows = s.index && rowIndexOf(s.index, program.body, program.grid, places);
+    i.placer = new Placer(use, b, places, sector_B, rows);
     i.tile = at(tile);
     i.near_B = bytesOf(tile.dtype);
     i.toShared = tile.level === 'shared';
@@ -202,7 +204,7 @@ export function planOf(launch: Launch, machine: ResourceGraph): Plan {
     if (s.kind === 'copy') return !isTile(s.from) && isTile(s.to) && s.to.stages > 1;
     if (s.kind !== 'gather' || s.to.stages <= 1) return false;
     // Unless something of the same iteration makes its indices there and then.
-    const maker = loop.body.find((x) => writesTile(x, s.index));
+    const maker = loop.body.find((x) => writersOf(s.index, [x]).length > 0);
     return maker === undefined || (maker.kind === 'copy' && runsAhead(maker, loop));
   }
   function emit(body: readonly Stmt[], loop: Loop | undefined, head: Instr | undefined): void {
@@ -264,7 +266,7 @@ export function planOf(launch: Launch, machine: ResourceGraph): Plan {
   }
   function gathering(s: Gather, loop: Loop | undefined): Instr {
     const i = transfer({ view: { view: s.from, tile: s.to, scattered: true }, index: s.index, write: false });
-    const maker = loop?.body.find((x) => writesTile(x, s.index));
+    const maker = loop?.body.find((x) => writersOf(s.index, [x]).length > 0);
     if (maker && runsAhead(maker, loop)) i.indexTile = at(s.index);
     return i;
   }
@@ -296,23 +298,6 @@ export function planOf(launch: Launch, machine: ResourceGraph): Plan {
     blocks,
     workgroups: program.grid.reduce((p, g) => p * g.extent, 1),
   };
-}
-
-function writesTile(s: Stmt, t: Tile): boolean {
-  switch (s.kind) {
-    case 'loop':
-      return s.body.some((x) => writesTile(x, t));
-    case 'copy':
-    case 'gather':
-    case 'reduce':
-      return s.to === t;
-    case 'map':
-      return s.out === t;
-    case 'mma':
-      return s.acc === t;
-    case 'scatter':
-      return false;
-  }
 }
 
 function collectUses(body: readonly Stmt[], uses: ViewUse[]): void {

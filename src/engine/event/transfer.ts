@@ -16,6 +16,8 @@ export class Transfer {
   single = -1;
   low: Int32Array = new Int32Array(8);
   high: Int32Array = new Int32Array(8);
+  /** Rows of a gather, where they are known. */
+  picked: Float64Array | undefined;
   remote = false;
   missed = false;
   /** When it began, when its last request leaves the core, when first and last byte are in the cache. */
@@ -44,6 +46,7 @@ export class Transfer {
         this.low[d] = placer.low[d]!;
         this.high[d] = placer.high[d]!;
       }
+    this.picked = placer.picked?.slice(0, placer.rows);
     this.remote = instr.remote;
     this.missed = false;
     this.since = 0;
