@@ -108,7 +108,7 @@ export function sketch(o: SketchOptions): ResourceGraph {
       { id: 'matrix', mma: o.mma ?? [], math: {} },
       {
         id: 'vector',
-        mma: [],
+        mma: (['fp32', 'fp64'] as const).map((d) => ({ ...instruction(d, d, d, 1, [1, 1, 1]), macs_per_cycle: 64 })),
         math: Object.fromEntries(
           ['fma', 'add', 'mul', 'max', 'select', 'convert', 'int', 'exp2', 'rcp', 'tanh'].map((fn) => [fn, rate]),
         ),

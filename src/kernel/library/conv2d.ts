@@ -103,8 +103,13 @@ export const conv2d: Kernel<'conv2d'> = {
     const route = routeOf(op, machine);
     if (!route) return;
     const width = geometryOf(op).out[1];
-    for (const choice of tileChoices(op, route, machine, width, op.out_channels, op.in_channels))
-      for (const panel of panelsFor(machine, choice, width, op.out_channels)) yield { ...choice, panel };
+    let last: { bm: number; bn: number; bk: number } | undefined;
+    for (const choice of tileChoices(op, route, machine, width, op.out_channels, op.in_channels)) {
+      // one stage count and one panel a tile: the search space of a convolution is a third of a product's
+      if (last && last.bm === choice.bm && last.bn === choice.bn && last.bk === choice.bk) continue;
+      last = choice;
+      yield { ...choice, panel: panelsFor(machine, choice, width, op.out_channels).at(-1)! };
+    }
   },
 
   build(op, p: Params, machine): readonly Launch[] {

@@ -30,7 +30,8 @@ const WAVES = [2, 8];
 const routeFor = (op: OpOf<'matmul'>, machine: ResourceGraph): Route => ({
   mma: 'vector',
   a: op.a,
-  b: op.b,
+  // narrow weights are widened two at a time in the activations' own format
+  b: bytesOf(op.b) >= 2 ? op.b : bytesOf(op.a) >= 2 ? op.a : 'fp16',
   acc: op.a === 'fp64' || op.b === 'fp64' ? 'fp64' : 'fp32',
   widenA: false,
   widenB: bytesOf(op.b) < 2,
@@ -121,7 +122,7 @@ export const gemv: Kernel<'matmul'> = {
     const step: Stmt[] = [copy(view(plan.B, [z, k, col], [1, 2]), b)];
     let weights = b;
     if (plan.route.widenB) {
-      weights = tile('b_wide', 'register', accDType, bk, bn);
+      weights = tile('b_wide', 'register', plan.route.b, bk, bn);
       tiles.push(weights);
       if (plan.scaling === 'group') {
         const scale = tile('b_scale', 'register', op.a, 1, bn, stages);

@@ -141,7 +141,8 @@ function shapesFor(route: Route, machine: ResourceGraph): readonly Shape[] {
 
 /** Depths: 128 and 64 bytes of a row of the widest operand as mma reads it, at least the instruction's own depth. */
 function depthsFor(f: Formats, route: Route, k: number): number[] {
-  const bytes = Math.max(bytesOf(route.a), bytesOf(route.b));
+  const bytes =
+    route.mma === 'matrix' ? Math.max(bytesOf(route.a), bytesOf(route.b)) : Math.max(bytesOf(f.a), bytesOf(f.b));
   const least = route.op?.k ?? 1;
   const most = scalingOf(f) === 'group' ? SCALE_GROUP : 512;
   const rows = route.mma === 'matrix' ? [128, 64] : bytes < 4 ? [32, 16] : [64, 32];

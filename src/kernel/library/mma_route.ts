@@ -3,9 +3,9 @@
  * which operands are widened on the way from their storage format. Shared by every kernel built around `mma`.
  */
 import { bytesOf, type DType } from '../../base/dtype.js';
-import { type MmaOp, mathRateOf, mmaOf, type ResourceGraph } from '../../machine/graph.js';
+import { type MmaOp, mmaOf, type ResourceGraph } from '../../machine/graph.js';
 import { type Fx, type MapFn, mapFn } from '../ir.js';
-import { isInteger } from '../math.js';
+import { CONVERT, isInteger, MOVE } from '../math.js';
 
 /** The formats of a product. */
 export interface Formats {
@@ -85,19 +85,18 @@ function findRoute({ a, b, accumulate }: Formats, machine: ResourceGraph): Route
       const op = instructionOf(machine, to, to, acc);
       if (op) return matrix(op, a !== to, b !== to, machine);
     }
-  for (const acc of accs) {
-    if (!mathRateOf(machine, 'fma', acc)) continue;
-    const widenB = b !== a && NARROW.has(b) && bytesOf(b) < bytesOf(a);
-    return {
-      mma: 'vector',
-      a,
-      b: widenB ? a : b,
-      acc,
-      widenA: false,
-      widenB,
-      group_lanes: machine.cores.lane_group,
-    };
-  }
+  // plain multiply–adds have operands of the format they add in; others are widened to it in shared memory
+  for (const acc of accs)
+    if (mmaOf(machine, acc, acc, acc) && !(isInteger(acc) && isInteger(a) !== isInteger(b)))
+      return {
+        mma: 'vector',
+        a: acc,
+        b: acc,
+        acc,
+        widenA: a !== acc,
+        widenB: b !== acc,
+        group_lanes: machine.cores.lane_group,
+      };
   return undefined;
 }
 
@@ -126,13 +125,17 @@ export function noRoute(f: Formats, machine: ResourceGraph): string {
 const weight: Fx = { in: 0 };
 /**
  * Widening, as fast dequantisation does it: bits are placed in the mantissa of a biased number (a byte permute or
- * lop3), whose bias is then subtracted (Kim et al. 2022, "Who Says Elephants Can't Run", section 4; Marlin).
+ * lop3 for several weights at once, not counted), and one fused multiply–add removes the bias and applies the scale,
+ * bias·scale being kept with it (Kim et al. 2022, "Who Says Elephants Can't Run", section 4; FasterTransformer, AWQ).
  */
-const unbiased: Fx = { f: 'sub', args: [weight, 0] };
-export const WIDEN_INTEGER: MapFn = mapFn('widen', 1, unbiased);
+export const WIDEN_INTEGER: MapFn = mapFn('widen', 1, { f: 'fma', args: [weight, 1, 0] });
 /** The same with the scale of its column and group. */
-export const DEQUANTISE: MapFn = mapFn('dequantise', 2, { f: 'mul', args: [unbiased, { in: 1 }] });
-/** Narrow floats: the exponent is rebased by one multiplication. */
+export const DEQUANTISE: MapFn = mapFn('dequantise', 2, { f: 'fma', args: [weight, { in: 1 }, 0] });
+/** Narrow floats and bf16: a shift, and the exponent rebased by one multiplication. */
 export const WIDEN_FLOAT: MapFn = mapFn('widen', 1, { f: 'mul', args: [weight, 1] });
 
-export const widenFn = (from: DType): MapFn => (isInteger(from) ? WIDEN_INTEGER : WIDEN_FLOAT);
+export function widenFn(from: DType): MapFn {
+  if (from === 'tf32') return MOVE;
+  if (from === 'fp16' || from === 'fp32') return CONVERT;
+  return isInteger(from) ? WIDEN_INTEGER : WIDEN_FLOAT;
+}

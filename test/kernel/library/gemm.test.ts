@@ -70,11 +70,16 @@ describe('gemm candidates', () => {
   ];
   it('are few, legal, and some of them fit, on every machine', async () => {
     const faults: string[] = [];
+    const rejected = new Set<string>();
     for (const machine of [...SKETCHES, ...(await shippedMachines())])
       for (const [m, n, k] of shapes)
         for (const format of formats) {
           const o = op(m, n, k, format);
           const place = `${machine.name} ${m}x${n}x${k} ${JSON.stringify(format)}`;
+          if (gemm.rejects(o, machine) !== undefined) {
+            rejected.add(`${machine.name} ${o.a}`);
+            continue;
+          }
           const all = [...gemm.candidates(o, machine)];
           if (all.length > 150) faults.push(`${place}: ${all.length} candidates`);
           for (const p of all)
@@ -84,6 +89,8 @@ describe('gemm candidates', () => {
             faults.push(`${place}: none fits`);
         }
     expect(faults).toEqual([]);
+    // sums of whole numbers need an instruction for them
+    expect([...rejected].filter((x) => !x.endsWith('int8'))).toEqual([]);
   });
   it('are the same whenever they are asked for', () => {
     const o = op(300, 700, 900);
@@ -98,6 +105,11 @@ describe('gemm candidates', () => {
 });
 
 describe('gemm refuses', () => {
+  it('whole numbers where only floating point adds up', () => {
+    const o = op(64, 64, 64, { a: 'int8', b: 'int8', c: 'int32', accumulate: 'int32' });
+    expect(gemm.rejects(o, WARPS)).toBeUndefined();
+    expect(gemm.rejects(o, LANES_ONLY)).toMatch(/neither a matrix instruction nor multiply–adds for int8 × int8/);
+  });
   it('lane groups that do not divide the tile', () => {
     const p = { bm: 32, bn: 32, bk: 32, stages: 2, groups_m: 3, groups_n: 1, panel: 1 };
     expect(() => gemm.build(op(64, 64, 64), p, WARPS)).toThrow(/3×1 lane groups do not divide a 32×32 tile/);
