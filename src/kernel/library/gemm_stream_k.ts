@@ -29,7 +29,7 @@ import { GEMM_SHAPE, matmulOp, matmulRejects } from './gemm.js';
 import { epilogueOf, finish, KK, M, mappingOf, matmulStep, N, type Plan, planOf, tilesOf } from './matmul_plan.js';
 import { matmulReference } from './matmul_reference.js';
 import { partialDType, sumBlock, sumMapping, sumParts, sumTensors } from './matmul_split.js';
-import { TILE_PARAMS, tileChoices } from './matmul_tiles.js';
+import { TILE_PARAMS, type TileChoice, tileChoices } from './matmul_tiles.js';
 import { routeOf } from './mma_route.js';
 
 const WORKGROUP = loopVar('workgroup');
@@ -88,11 +88,15 @@ export const gemm_stream_k: Kernel<'matmul'> = {
     const route = routeOf(op, machine);
     if (!route) return;
     let given = 0;
+    let last: TileChoice | undefined;
     for (const choice of tileChoices(op, route, machine, op.m, op.n, op.k)) {
       if (given >= MOST_CANDIDATES) return;
       const s = scheduleOf(op, choice, machine);
       const waves = s.waves + s.left / s.workgroups;
       if (s.parts < 2 || s.waves < 1 || Math.ceil(waves) < 1.1 * waves) continue;
+      // workgroups stay, one a core: only the deepest pipeline of a tile is worth a try
+      if (last && last.bm === choice.bm && last.bn === choice.bn) continue;
+      last = choice;
       given++;
       yield { ...choice, per_core: 1 };
     }
@@ -150,7 +154,8 @@ export const gemm_stream_k: Kernel<'matmul'> = {
   reference: matmulReference,
 };
 
-const MOST_CANDIDATES = 12;
+/** Few, since programs whose tiles are numbered take long to evaluate. */
+const MOST_CANDIDATES = 6;
 
 /** Adds the parts of the tiles left over and finishes them. */
 function leftLaunch(

@@ -92,8 +92,11 @@ export const gemv: Kernel<'matmul'> = {
           seen.add(bk);
           const steps = Math.ceil(op.k / bk);
           const inFlight_B = (bk * bn * bytesOf(op.b)) / lanes;
+          let last = 0;
           for (const flight_B of [64, 128]) {
             const stages = Math.max(2, Math.min(8, 2 ** Math.floor(Math.log2(flight_B / inFlight_B))));
+            if (stages === last) continue;
+            last = stages;
             for (const split of [1, ...splitsFor(tiles, cores.count, steps, WAVES)])
               yield { bn, bk, stages, groups, split };
           }
