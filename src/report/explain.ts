@@ -93,7 +93,7 @@ function figure(metric: string, sim: Subject, context: ExplainContext, prefix: s
       };
     }
     case 'energy_by_part_J':
-      if (store === undefined) return figure('energy_J', sim, context, prefix);
+      if (store === undefined) return { ...figure('energy_J', sim, context, prefix)!, metric: name };
       return Object.hasOwn(sim.energy_by_part_J, store) ? energyPart(name, store, sim, fields) : undefined;
     case 'power_W':
       return {
@@ -144,8 +144,8 @@ function figure(metric: string, sim: Subject, context: ExplainContext, prefix: s
           note: `${note}; per store, both directions`,
           parts: Object.keys(sim[head]).map((s) => leaf(`${name}.${s}`, sim[head][s]!, 'B')),
         };
-      const value = sim[head][store];
-      if (value === undefined) return undefined;
+      if (!Object.hasOwn(sim[head], store)) return undefined;
+      const value = sim[head][store]!;
       if (!sim.ops) return leaf(name, value, 'B', { note });
       return { ...sumOverOps(name, 'B', sim.ops, value, (o) => o[head][store] ?? 0, metric), note };
     }

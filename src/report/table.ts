@@ -35,9 +35,9 @@ export function displayWidth(text: string): number {
   return [...bare].length + (bare.match(WIDE)?.length ?? 0);
 }
 
-/** Control characters (a name may hold anything) would move the cursor or change colours. */
+/** Control characters and line separators (a name may hold anything) would move the cursor, change colours or end a line. */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}|[\u202a-\u202e\u2066-\u2069]/gu, ' ');
+  return text.replace(/\p{Cc}|\p{Zl}|\p{Zp}|[\u202a-\u202e\u2066-\u2069]/gu, ' ');
 }
 
 /** Lines of `table`, columns aligned, two blanks apart; no trailing blanks. */

@@ -16,18 +16,23 @@ const whole = (value: number): Cell => ({ text: quantity(value, ''), value });
 /** Most runs that stand beside each other as columns; more become rows. */
 const MOST_COLUMNS = 3;
 
-/** Key figures: of few runs a column each, beside its ratio to the first; of many a row each. */
+/** Figures that the table of verdicts has, which goes before that of the figures. */
+const IN_VERDICTS = new Set(['time_s', 'energy_J', 'roof_fraction']);
+
+/** Key figures: of few runs a column each, beside its ratio to the first; of many a row each, less those of the verdicts. */
 export function figuresTable(runs: readonly Run[]): Table {
   const keys = new Map<string, { label: string; unit: string }>();
   for (const run of runs) for (const f of run.figures) if (!keys.has(f.key)) keys.set(f.key, f);
   const valueIn = (run: Run, key: string) => run.figures.find((f) => f.key === key)?.value;
-  if (runs.length > MOST_COLUMNS)
+  if (runs.length > MOST_COLUMNS) {
+    const rest = [...keys].filter(([key]) => !IN_VERDICTS.has(key));
     return {
       id: 'figures',
       title: 'Key figures',
-      columns: [left('run', 'Run'), ...[...keys].map(([key, { label }]) => right(key, label))],
-      rows: runs.map((run) => [say(run.label), ...[...keys].map(([key, { unit }]) => show(valueIn(run, key), unit))]),
+      columns: [left('run', 'Run'), ...rest.map(([key, { label }]) => right(key, label))],
+      rows: runs.map((run) => [say(run.label), ...rest.map(([key, { unit }]) => show(valueIn(run, key), unit))]),
     };
+  }
   const columns = [left('figure', 'Figure')];
   runs.forEach((run, i) => {
     columns.push(right(run.id, runs.length > 1 ? run.label : 'Value'));

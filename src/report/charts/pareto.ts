@@ -1,6 +1,7 @@
 /** A sweep as points over its first two objectives, the Pareto front drawn through those that nothing beats. */
 import { compact, quantity, scaleOf } from '../format.js';
 import type { Objective, Sweep } from '../model.js';
+import { printable } from '../table.js';
 import { sweepTable } from '../tables.js';
 import { type Chart, decades, logDomain, specOf } from './chart.js';
 
@@ -73,8 +74,8 @@ export function paretoChart(sweep: Sweep): Chart | undefined {
           opacity: { condition: { test: 'datum.on_front', value: 1 }, value: 0.6 },
           order: { field: 'on_front', type: 'ordinal' },
           tooltip: [
-            ...sweep.objectives.map((o, i) => ({ field: `o${i}`, title: o.label, type: 'nominal' })),
-            ...keys.map((key, i) => ({ field: `c${i}`, title: key, type: 'nominal' })),
+            ...sweep.objectives.map((o, i) => ({ field: `o${i}`, title: printable(o.label), type: 'nominal' })),
+            ...keys.map((key, i) => ({ field: `c${i}`, title: printable(key), type: 'nominal' })),
           ],
         },
       },
@@ -120,7 +121,7 @@ function axisOf(objective: Objective, values: readonly number[]) {
     ? { factor: 1, unit: objective.unit }
     : scaleOf(Math.max(Math.abs(low), Math.abs(high)), objective.unit);
   const unit = scale.unit === '%' ? '' : scale.unit;
-  const title = `${objective.label}${unit ? ` (${unit})` : ''}, ${goal}`;
+  const title = `${printable(objective.label)}${unit ? ` (${unit})` : ''}, ${goal}`;
   if (log) {
     const domain = logDomain(values, 1.3, 1.3);
     return {

@@ -1,7 +1,7 @@
 /** The roofs of a roofline chart as clipped line ends and their labels. */
 import { quantity } from '../format.js';
 import type { ComputeRoof } from '../model.js';
-import { cycle, OKABE_ITO } from '../palette.js';
+import { cycle, DASHES, OKABE_ITO } from '../palette.js';
 import { shortName } from '../words.js';
 import { type Box, overlap } from './labels.js';
 import type { RooflineSeries } from './roofline.js';
@@ -28,7 +28,7 @@ interface LineEnd {
   readonly id: string;
   readonly level: string;
   readonly group: string;
-  readonly vector: boolean;
+  readonly dash: readonly number[];
   readonly x: number;
   readonly y: number;
 }
@@ -40,6 +40,7 @@ export interface RoofMarks {
   readonly boxes: readonly Box[];
 }
 
+const VECTOR_DASH = [6, 3];
 const CHAR_WIDTH = 5.7;
 
 /** One series per machine; when machines differ, the format most matrix work runs in stands for all. */
@@ -82,12 +83,13 @@ export function roofMarks(
     const colour = overlay ? colours[groups.indexOf(groupOf(s))] : undefined;
     const name = overlay ? `${s.machine} ` : '';
     const group = groupOf(s);
+    const dash = overlay ? DASHES[groups.indexOf(group) % DASHES.length]! : DASHES[0];
     for (const m of memory) {
       const x0 = Math.max(frame.x[0], frame.y[0] / m.B_per_s);
       const x1 = Math.min(frame.x[1], peak / m.B_per_s);
       if (!(x1 > x0)) continue;
       const id = `${s.id}:${m.store}`;
-      const end = (x: number) => ({ id, level: m.store, group, vector: false, x, y: x * m.B_per_s });
+      const end = (x: number) => ({ id, level: m.store, group, dash, x, y: x * m.B_per_s });
       lines.push(end(x0), end(x1));
       const text = `${name}${shortName(m.store)} ${quantity(m.B_per_s, 'B/s')}`;
       // near the lower end; further along where the label of a roof much like it stands
@@ -126,9 +128,23 @@ export function roofMarks(
       const y = c.flops_per_s;
       const x0 = Math.max(frame.x[0], widest > 0 ? y / widest : frame.x[0]);
       const id = `${s.id}:${c.unit}:${c.dtypes.join('+')}`;
-      const end = (x: number) => ({ id, level: 'compute', group, vector: c.unit === 'vector', x, y });
+      const end = (x: number) => ({
+        id,
+        level: 'compute',
+        group,
+        dash: !overlay && c.unit === 'vector' ? VECTOR_DASH : dash,
+        x,
+        y,
+      });
       if (!(frame.x[1] > x0)) continue;
-      lines.push(end(x0), end(frame.x[1]));
+      // overlaid, only the level that is looked at is drawn, and its ridge is where the roof begins
+      if (overlay)
+        for (const m of memory) {
+          const start = Math.max(frame.x[0], y / m.B_per_s);
+          const at = (x: number) => ({ ...end(x), id: `${id}:${m.store}`, level: m.store });
+          if (frame.x[1] > start) lines.push(at(start), at(frame.x[1]));
+        }
+      else lines.push(end(x0), end(frame.x[1]));
       const text = `${name}${c.unit} ${formats(c.dtypes)} ${quantity(y, 'FLOP/s')}`;
       const width = text.length * CHAR_WIDTH;
       // at the right end, or further left where another label is too near

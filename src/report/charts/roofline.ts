@@ -6,10 +6,10 @@
 
 import { percent, plain, quantity } from '../format.js';
 import type { Point, Roofline } from '../model.js';
-import { cycle, DASHES, INK, MUTED, OKABE_ITO, SHAPES } from '../palette.js';
+import { cycle, INK, MUTED, OKABE_ITO, SHAPES } from '../palette.js';
 import { pointsTable, roofsTable } from '../tables.js';
 import { shortName } from '../words.js';
-import { type Chart, clip, decades, haloed, logDomain, specOf } from './chart.js';
+import { type Chart, clip, decades, haloed, legendColumns, logDomain, specOf } from './chart.js';
 import { type Box, placeLabels } from './labels.js';
 import { type Frame, roofMarks, roofsToDraw } from './roof-lines.js';
 
@@ -95,7 +95,7 @@ export function rooflineChart(series: readonly RooflineSeries[], level?: string)
     scale: { type: 'log', domain: frame.y, nice: false },
     axis: { values: decades(frame.y), labelExpr: TICK },
   };
-  const legend = domain.length > 0 ? { orient: 'bottom', columns: compare ? 4 : 9, symbolSize: 90 } : null;
+  const legend = domain.length > 0 ? { orient: 'bottom', columns: legendColumns(domain), symbolSize: 90 } : null;
   const colour = {
     field: 'group',
     type: 'nominal',
@@ -138,7 +138,7 @@ export function rooflineChart(series: readonly RooflineSeries[], level?: string)
       {
         data: { name: 'roofs', values: marks.lines },
         ...(overlay ? { transform: [{ filter: "datum.level === 'compute' || datum.level === level" }] } : {}),
-        mark: { type: 'line', clip: true, strokeWidth: 1.4 },
+        mark: { type: 'line', clip: true, strokeWidth: 1.4, strokeDash: { expr: 'datum.dash' } },
         encoding: {
           x,
           y,
@@ -149,14 +149,6 @@ export function rooflineChart(series: readonly RooflineSeries[], level?: string)
                 condition: { test: "datum.level === 'compute' || datum.level === level", value: '#3d444d' },
                 value: '#b4bac1',
               },
-          strokeDash: overlay
-            ? {
-                field: 'group',
-                type: 'nominal',
-                legend: null,
-                scale: { domain: groups, range: cycle(DASHES, groups.length) },
-              }
-            : { condition: { test: 'datum.vector', value: [6, 3] }, value: [1, 0] },
         },
       },
       ...haloed({

@@ -2,7 +2,7 @@
 import { percent } from '../format.js';
 import { colourOf, INK } from '../palette.js';
 import { shortName } from '../words.js';
-import { BAR_WIDTH, clip, specOf } from './chart.js';
+import { BAR_WIDTH, clip, legendColumns, specOf } from './chart.js';
 
 export interface StackRow {
   readonly name: string;
@@ -63,7 +63,7 @@ export function stackedBars({ rows, order, axis, show, words }: Stack) {
   });
   return specOf({
     width: BAR_WIDTH,
-    height: { step: rows.length > 3 ? 26 : 38 },
+    height: (rows.length > 3 ? 26 : 38) * rows.length,
     autosize: { type: 'fit-x', contains: 'padding' },
     layer: [
       {
@@ -78,7 +78,7 @@ export function stackedBars({ rows, order, axis, show, words }: Stack) {
             type: 'nominal',
             title: null,
             scale: { domain: order.map(shortName), range: colourOf(order) },
-            legend: { orient: 'bottom', columns: 9, symbolType: 'square' },
+            legend: { orient: 'bottom', columns: legendColumns(order.map(shortName)), symbolType: 'square' },
           },
           tooltip: [
             { field: 'row', title: words.row },

@@ -4,7 +4,7 @@ import type { Run } from '../model.js';
 import { colourOf } from '../palette.js';
 import { limitsTable, opsTable } from '../tables.js';
 import { shortName } from '../words.js';
-import { BAR_WIDTH, type Chart, specOf } from './chart.js';
+import { BAR_WIDTH, type Chart, legendColumns, specOf } from './chart.js';
 import { rowAxis } from './stacked.js';
 
 const MOST_BARS = 18;
@@ -90,7 +90,7 @@ export function timeChart(run: Run): Chart | undefined {
   };
   const body = {
     width: BAR_WIDTH,
-    height: { step: 24 },
+    height: 24 * values.length,
     autosize: { type: 'fit-x', contains: 'padding' },
     data: { name: 'bars', values },
     layer: [
@@ -104,7 +104,7 @@ export function timeChart(run: Run): Chart | undefined {
             type: 'nominal',
             title: 'Bound by',
             scale: { domain: bounds.map(shortName), range: colourOf(bounds) },
-            legend: { orient: 'bottom', columns: 6, symbolType: 'square' },
+            legend: { orient: 'bottom', columns: legendColumns(bounds.map(shortName)), symbolType: 'square' },
           },
           tooltip: [
             { field: 'name', title: 'Op' },

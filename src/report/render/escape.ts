@@ -19,3 +19,8 @@ export function scriptJson(value: unknown): string {
 export function markdownCell(text: string): string {
   return text.replace(/[\r\n]+/g, ' ').replace(/([\\`*_[\]<>|])/g, '\\$1');
 }
+
+/** Keeps a number and its unit on one line. */
+export function unbroken(sentence: string): string {
+  return sentence.replace(/(\d) (?=[a-zA-Zµ%])/g, '$1\u00a0');
+}

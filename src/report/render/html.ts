@@ -11,7 +11,7 @@ import { split } from '../format.js';
 import type { Report, Run } from '../model.js';
 import type { Table } from '../table.js';
 import { assumptionsTable, figuresTable, opsTable, verdictsTable } from '../tables.js';
-import { escapeXml, scriptJson } from './escape.js';
+import { escapeXml, scriptJson, unbroken } from './escape.js';
 import { fontFaces } from './font.js';
 import { SCRIPT } from './script.js';
 import { STYLE } from './style.js';
@@ -95,7 +95,7 @@ function metaOf(report: Report): string {
 }
 
 function verdict(run: Run, many: boolean): string {
-  return `<section class="verdict">${many ? `<div class="label">${escapeXml(run.label)}</div>` : ''}<div class="headline">${escapeXml(run.verdict.headline)}</div><p>${escapeXml(run.verdict.sentence)}</p></section>`;
+  return `<section class="verdict">${many ? `<div class="label">${escapeXml(run.label)}</div>` : ''}<div class="headline">${escapeXml(run.verdict.headline)}</div><p>${escapeXml(unbroken(run.verdict.sentence))}</p></section>`;
 }
 
 function figures(run: Run): string {

@@ -3,7 +3,7 @@ import type { Chart } from '../charts/chart.js';
 import { chartsOf } from '../charts/index.js';
 import type { Report } from '../model.js';
 import { FONT, INK, MUTED } from '../palette.js';
-import { escapeXml } from './escape.js';
+import { escapeXml, unbroken } from './escape.js';
 import { withFontFiles } from './font.js';
 import { chartSvg, textWidth } from './vega.js';
 
@@ -15,7 +15,7 @@ export async function reportSvg(report: Report): Promise<string> {
   const head: Line[] = [{ text: report.title, size: 22, weight: 600 }];
   for (const run of report.runs) {
     if (report.runs.length > 1) head.push({ text: run.label, size: 13, weight: 600, gap: 8 });
-    head.push({ text: run.verdict.sentence, size: 13, weight: 400, gap: 4 });
+    head.push({ text: unbroken(run.verdict.sentence), size: 13, weight: 400, gap: 4 });
   }
   return stack(head, chartsOf(report));
 }
@@ -53,12 +53,7 @@ async function stack(head: readonly Line[], charts: readonly Chart[], titles = t
     y += 14;
     const svg = await chartSvg(chart);
     const [width, height] = sizeOf(svg);
-    // the prefix keeps ids of clip paths apart
-    parts.push(
-      svg
-        .replace(/^<svg /, `<svg x="${MARGIN}" y="${y.toFixed(1)}" `)
-        .replace(/\b(id="|url\(#)(clip|gradient)/g, `$1${chart.id}-$2`),
-    );
+    parts.push(svg.replace(/^<svg /, `<svg x="${MARGIN}" y="${y.toFixed(1)}" `));
     widest = Math.max(widest, width + 2 * MARGIN);
     y += height;
   }
@@ -81,7 +76,7 @@ function sizeOf(svg: string): [number, number] {
 function wrap(text: string, size: number, weight: 400 | 600, width: number): string[] {
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(/\s+/)) {
+  for (const word of text.split(/[ \t\r\n]+/)) {
     const longer = line ? `${line} ${word}` : word;
     if (line && textWidth(longer, size, weight) > width) {
       lines.push(line);

@@ -57,8 +57,17 @@ export async function chartSvg(chart: Chart, warn?: (message: string) => void): 
   const { vega } = await load();
   const view = new vega.View(vega.parse(await compileChart(chart, warn)), { renderer: 'none' });
   try {
-    return await view.toSVG();
+    return ownIds(await view.toSVG(), chart.id);
   } finally {
     view.finalize();
   }
+}
+
+/** vega numbers clip paths over the life of the process: number them anew, unique in a page of several charts. */
+function ownIds(svg: string, chart: string): string {
+  const numbers = new Map<string, string>();
+  return svg.replace(/(\bid="|url\(#)((?:clip|gradient)[\w-]*)/g, (_, before: string, id: string) => {
+    if (!numbers.has(id)) numbers.set(id, `${chart}-${numbers.size}`);
+    return before + numbers.get(id);
+  });
 }
