@@ -75,6 +75,9 @@ const START_MAX = mapFn('start', 0, START);
 /** 1/l, and 0 for a row that saw no key. */
 export const INVERT = mapFn('invert', 1, f('select', f('lt', 0, x0), f('rcp', x0), 0));
 
+/** Rows up to which lanes convert keys as they read them. */
+const FEW_ROWS = 8;
+
 export interface Sizes {
   readonly bq: number;
   readonly bkv: number;
@@ -124,9 +127,12 @@ export function coreOf(op: Attention, route: Route, rows: Rows, z: Sizes): Core 
   const q = queryTensor(rows, 'q', op.q, 'input', [], [d]);
   const k = tensor('k', op.kv, [op.batch, op.kv_len, op.kv_heads, d], 'input', 'kv');
   const v = tensor('v', op.kv, [op.batch, op.kv_len, op.kv_heads, d], 'input', 'kv');
-  const tq = tile('tq', 'shared', matrix ? operand : op.q, bq, d);
-  const tk = tile('tk', 'shared', op.kv, bkv, d, stages);
-  const tv = tile('tv', 'shared', op.kv, bkv, d, stages);
+  const tq = tile('tq', 'shared', operand, bq, d);
+  // On lanes many rows share a converted copy of the keys; few rows convert what they read.
+  const widens = op.kv !== operand && (matrix || bq <= FEW_ROWS);
+  const stored = matrix || widens ? op.kv : operand;
+  const tk = tile('tk', 'shared', stored, bkv, d, stages);
+  const tv = tile('tv', 'shared', stored, bkv, d, stages);
   const s = tile('s', 'register', acc, bq, bkv, 1, matrix ? undefined : laneTile(lanes, bq, bkv));
   const o = tile('o_acc', 'register', acc, bq, d, 1, matrix ? undefined : laneTile(lanes, bq, d));
   // On lanes the weights go through shared storage, since each lane needs those of its whole row.
@@ -141,12 +147,15 @@ export function coreOf(op: Attention, route: Route, rows: Rows, z: Sizes): Core 
   const alpha = one('alpha');
   const fns = scaleFns(d);
 
-  // Narrow keys and values are widened to the operands' format, in registers or, when the unit reads shared, there.
-  const widened = (name: string): Tile => tile(name, route.fromShared ? 'shared' : 'register', operand, bkv, d);
-  const widens = matrix && op.kv !== operand;
-  const kOperand = widens ? widened('kw') : tk;
-  const vOperand = widens ? widened('vw') : tv;
-  const widen = (from: Tile, to: Tile): readonly Stmt[] => (widens ? [map(widenFn(op.kv), [from], to)] : []);
+  // Keys and values are widened to the operands' format in registers or, when the unit reads shared, there;
+  // the keys are done with when the values are widened.
+  const level = route.fromShared ? 'shared' : 'register';
+  const kOperand = widens ? tile('kw', level, operand, bkv, d) : tk;
+  const vOperand: Tile = widens
+    ? { name: 'vw', level, dtype: operand, rows: bkv, cols: d, stages: 1, reuses: 'kw' }
+    : tv;
+  const widenWith = matrix ? widenFn(op.kv) : CONVERT;
+  const widen = (from: Tile, to: Tile): readonly Stmt[] => (widens ? [map(widenWith, [from], to)] : []);
 
   const mask: Mask = maskOf(rows, acc);
   const { index, setup } = indexRows(rows);

@@ -27,7 +27,8 @@ export const packs = (op: Attention): boolean => op.heads > op.kv_heads && op.q_
  * Query tiles: 64 to 192 rows by whole native tiles (FlashAttention-2: 64, 128; FlashAttention-3: 128, 192), and the
  * smallest native tile that holds all rows when there are fewer.
  */
-export function queryTiles(rows: number, route: Route): readonly number[] {
+export function queryTiles(rows: number, head_dim: number, route: Route): readonly number[] {
+  if (head_dim > 256 && rows > 16) return route.m >= 64 ? [route.m] : [32, 64];
   if (route.mma === 'vector') return rows <= 8 ? [rowsUp(rows)] : rows <= 32 ? [32] : [32, 64];
   const sizes = route.m >= 128 ? [128, 256] : route.m >= 64 ? [64, 128, 192] : [16, 32, 64, 128];
   const small = sizes.findIndex((bq) => bq >= rows);
@@ -38,6 +39,7 @@ const rowsUp = (rows: number): number => 2 ** Math.ceil(Math.log2(rows));
 
 /** Blocks of keys: wide for narrow heads, narrow for wide ones, as registers and shared storage demand. */
 export function keyBlocks(head_dim: number, route: Route): readonly number[] {
+  if (head_dim > 256) return [16, 32];
   if (route.m >= 64) {
     if (head_dim <= 64) return [96, 128, 160, 192, 224];
     if (head_dim <= 128) return [64, 96, 128, 176];
@@ -47,8 +49,11 @@ export function keyBlocks(head_dim: number, route: Route): readonly number[] {
   return head_dim <= 128 ? [32, 64, 128] : [16, 32, 64];
 }
 
-export function groupCounts(bq: number, route: Route): readonly number[] {
+/** Lane groups: along the rows, and also along the columns of heads so wide that one group could not hold the result. */
+export function groupCounts(bq: number, head_dim: number, route: Route): readonly number[] {
+  if (head_dim > 256) return route.lanes > 32 ? [2, 4] : [8];
   if (route.mma === 'vector') return [4, 8];
+  if (route.m >= 128) return bq > 128 ? [2, 4] : [1, 2];
   if (route.lanes > 32) return [Math.max(1, Math.min(3, Math.floor(bq / Math.min(64, route.m))))];
   return bq <= 64 ? [4] : [4, 8];
 }
@@ -60,9 +65,9 @@ export function tileCandidates(op: Attention, machine: ResourceGraph, stageCount
   const pack = packs(op);
   const rows = pack ? (op.q_len * op.heads) / op.kv_heads : op.q_len;
   const out: Params[] = [];
-  for (const bq of queryTiles(rows, route))
+  for (const bq of queryTiles(rows, op.head_dim, route))
     for (const bkv of keyBlocks(op.head_dim, route))
-      for (const groups of groupCounts(bq, route))
+      for (const groups of groupCounts(bq, op.head_dim, route))
         for (const stages of stageCounts) out.push({ bq, bkv, stages, groups, pack: pack ? 1 : 0 });
   return out;
 }

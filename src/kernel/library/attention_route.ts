@@ -33,7 +33,7 @@ let lastRoute: Route | undefined;
 
 /**
  * Matrix instructions when the machine has them for the operands; lanes otherwise (as libraries do for fp32, whose
- * products must not be rounded to tf32, and for bf16 on machines that lack it).
+ * products must not be rounded to tf32, and for bf16 on machines that lack it); lanes multiply in the accumulator's format.
  */
 export function routeOf(op: Attention, machine: ResourceGraph, forceVector = false): Route | undefined {
   if (op === lastOp && machine === lastMachine && forceVector === lastVector) return lastRoute;
@@ -62,7 +62,7 @@ function findRoute(op: Attention, machine: ResourceGraph, forceVector: boolean):
         };
     }
   if (!mathRateOf(machine, 'fma', acc)) return undefined;
-  return { operand: operands[0]!, acc, mma: 'vector', m: 1, lanes: machine.cores.lane_group, fromShared: true };
+  return { operand: acc, acc, mma: 'vector', m: 1, lanes: machine.cores.lane_group, fromShared: false };
 }
 
 export function attentionRejects(op: Attention, machine: ResourceGraph): string | undefined {

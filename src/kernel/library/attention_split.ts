@@ -125,7 +125,7 @@ function* candidates(op: Attention, machine: ResourceGraph): Iterable<Params> {
   for (const vector of shared <= VECTOR_ROWS ? [0, 1] : [0]) {
     const route = routeOf(op, machine, vector === 1);
     if (!route || (vector === 0 && route.mma === 'vector' && shared <= VECTOR_ROWS)) continue;
-    const bq = queryTiles(shared, route)[0]!;
+    const bq = queryTiles(shared, op.head_dim, route)[0]!;
     const workgroups = ceil(shared, bq) * (op.heads / group) * op.batch;
     const { count } = machine.cores;
     const useful = SPLITS.filter(
@@ -133,11 +133,19 @@ function* candidates(op: Attention, machine: ResourceGraph): Iterable<Params> {
     );
     const most = SPLITS.filter((s) => s > 1 && s <= ceil(op.kv_len, 32)).slice(-1);
     const few = useful.length ? spread(useful, 4) : workgroups < count ? most : [];
-    const blocks = route.m >= 64 ? [64, 128, 256] : route.mma === 'vector' ? [32, 64, 128] : [64, 128, 256];
+    const blocks = route.mma === 'vector' ? [16, 32, 64] : [64, 128, 256];
     for (const bkv of op.head_dim <= 128 ? blocks : keyBlocks(op.head_dim, route))
       for (const splits of few)
         for (const stages of [2, 3])
-          yield { bq, bkv, stages, groups: route.lanes > 32 ? 1 : 4, pack: pack ? 1 : 0, splits, vector };
+          yield {
+            bq,
+            bkv,
+            stages,
+            groups: op.head_dim > 256 ? (route.lanes > 32 ? 2 : 8) : route.lanes > 32 ? 1 : 4,
+            pack: pack ? 1 : 0,
+            splits,
+            vector,
+          };
   }
 }
 

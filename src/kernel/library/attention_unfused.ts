@@ -116,8 +116,8 @@ function scoresLaunch(op: Attention, p: P, route: Route, rows: Rows): Launch {
   const q = tensor('q', op.q, [op.batch, op.q_len, op.heads, d], 'input', 'activation');
   const k = tensor('k', op.kv, [op.batch, op.kv_len, op.kv_heads, d], 'input', 'kv');
   const s = scoreTensor(op);
-  const tq = tile('tq', 'shared', matrix ? route.operand : op.q, bm, bk, stages);
-  const tk = tile('tk', 'shared', op.kv, bn, bk, stages);
+  const tq = tile('tq', 'shared', route.operand, bm, bk, stages);
+  const tk = tile('tk', 'shared', matrix ? op.kv : route.operand, bn, bk, stages);
   const acc = tile(
     'acc',
     'register',
@@ -180,8 +180,8 @@ function valuesLaunch(op: Attention, p: P, route: Route, rows: Rows): Launch {
   const s = scoreTensor(op);
   const v = tensor('v', op.kv, [op.batch, op.kv_len, op.kv_heads, d], 'input', 'kv');
   const o = tensor('o', op.o, [op.batch, op.q_len, op.heads, d], 'output', 'activation');
-  const tp = tile('tp', 'shared', matrix ? route.operand : scoreDType(op), bm, bk, stages);
-  const tv = tile('tv', 'shared', op.kv, bk, bn, stages);
+  const tp = tile('tp', 'shared', route.operand, bm, bk, stages);
+  const tv = tile('tv', 'shared', matrix ? op.kv : route.operand, bk, bn, stages);
   const acc = tile(
     'acc',
     'register',

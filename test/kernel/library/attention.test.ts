@@ -154,7 +154,7 @@ describe('candidates', () => {
   const decode = { ...prefill, kv_heads: 8, q_len: 1, kv_len: 4096 };
   test('are few, legal, repeatable and fit at least once', () => {
     for (const machine of [WARP, WARPGROUP, LANES])
-      for (const head_dim of [16, 64, 72, 80, 96, 128, 160, 256])
+      for (const head_dim of [16, 64, 72, 80, 96, 128, 160, 256, 512])
         for (const base of [prefill, decode])
           for (const kernel of KERNELS) {
             if (kernel === attention_split && base === prefill) continue;
