@@ -160,7 +160,10 @@ function depthsFor(f: Formats, route: Route, k: number): number[] {
 export const maxStages = (machine: ResourceGraph): number =>
   linkOf(machine, 'l2', 'shared')?.via === undefined ? 8 : 2;
 
-/** Stage counts that fill what shared memory leaves to each of 1, 2 or 3 workgroups on a core; deepest first. */
+/**
+ * Stage counts that fill what shared memory leaves to each of 1, 2 or 3 workgroups on a core, deepest first; none when
+ * not even two buffers fit.
+ */
 export function stagesFor(machine: ResourceGraph, stage_B: number, fixed_B: number, steps: number): number[] {
   const c = machine.cores;
   const most = Math.max(1, Math.min(maxStages(machine), steps));
@@ -171,7 +174,7 @@ export function stagesFor(machine: ResourceGraph, stage_B: number, fixed_B: numb
     if (stages < Math.min(2, most)) break;
     if (!out.includes(stages)) out.push(stages);
   }
-  return out.length > 0 ? out : [Math.min(2, most)];
+  return out;
 }
 
 /**
@@ -199,6 +202,7 @@ export function tileChoices(
   const wide = (d: DType, stored: boolean) => (stored ? 0 : bytesOf(d));
   const fromShared = route.op?.operands !== 'register';
   const out: TileChoice[] = [];
+  let least: { stage_B: number; choice: TileChoice } | undefined;
   for (const [bm, bn, groups_m, groups_n] of shapes) {
     if (bm > mostM || bn > mostN) continue;
     for (const bk of depths) {
@@ -207,8 +211,12 @@ export function tileChoices(
       const fixed_B = fromShared ? bm * bk * wide(route.a, !route.widenA) + bk * bn * wide(route.b, !route.widenB) : 0;
       for (const stages of stagesFor(machine, stage_B, fixed_B, Math.ceil(k / bk)).slice(0, 2))
         out.push({ bm, bn, bk, stages, groups_m, groups_n });
+      // should nothing fit, the mapper is to say by how much the least tile misses
+      if (out.length === 0 && (!least || stage_B < least.stage_B))
+        least = { stage_B, choice: { bm, bn, bk, stages: Math.min(2, maxStages(machine)), groups_m, groups_n } };
     }
   }
+  if (out.length === 0 && least) out.push(least.choice);
   return out;
 }
 
