@@ -1,11 +1,12 @@
 /** Energy by part: a stacked bar a run, and below it (for one run) a stacked bar for each of the ops that take most. */
-import { quantity, scaleOf } from '../format.js';
+import { percent, quantity, scaleOf } from '../format.js';
 import type { Run } from '../model.js';
 import { energyTable, trafficTable } from '../tables.js';
 import type { Chart } from './chart.js';
 import { type StackRow, stackedBars } from './stacked.js';
 
 const MOST_OPS = 10;
+const UNLIKE = 8;
 
 /** The chart; undefined when no run says where its energy goes. */
 export function energyChart(runs: readonly Run[]): Chart | undefined {
@@ -18,20 +19,29 @@ export function energyChart(runs: readonly Run[]): Chart | undefined {
   });
   const byOp = only && only.ops.length > 1 ? opRows(only) : [];
   rows.push(...byOp);
-  const scale = scaleOf(Math.max(...rows.map((row) => sum(row.parts))), 'J');
+  const sums = rows.map((row) => sum(row.parts));
+  // runs of very different sizes are compared by shares: the small ones would be slivers
+  const shares = !only && Math.max(...sums) > UNLIKE * Math.min(...sums);
+  const scale = shares ? { factor: 0.01, unit: '%' } : scaleOf(Math.max(...sums), 'J');
+  const drawn = shares
+    ? rows.map((row, i) => ({
+        ...row,
+        parts: Object.fromEntries(Object.entries(row.parts).map(([part, energy_J]) => [part, energy_J / sums[i]!])),
+      }))
+    : rows;
   return {
     id: 'energy',
     title: 'Energy by part',
     caption:
       byOp.length > 0
         ? 'Where the energy goes: the whole run, then the ops that take most of it, repeats counted.'
-        : 'Where the energy goes.',
+        : `Where the energy goes${shares ? '; the energy of the whole run behind each bar' : ''}.`,
     spec: stackedBars({
-      rows,
+      rows: drawn,
       order,
-      axis: { title: `energy (${scale.unit})`, factor: scale.factor },
-      show: (value) => quantity(value, 'J'),
-      words: { row: only ? 'Op' : 'Run', part: 'Part', value: 'Energy' },
+      axis: { title: `${shares ? 'share of the energy' : 'energy'} (${scale.unit})`, factor: scale.factor },
+      show: (value) => (shares ? percent(value) : quantity(value, 'J')),
+      words: { row: only ? 'Op' : 'Run', part: 'Part', value: shares ? 'Of the energy' : 'Energy' },
     }),
     tables: [energyTable(runs), ...runs.map(trafficTable)],
   };

@@ -11,7 +11,7 @@ import { timeChart } from './time.js';
 export const FEW_RUNS = 3;
 
 export function seriesOf(report: Report): RooflineSeries[] {
-  return report.runs.map(({ id, label, machine, workload, roofline }) => ({ id, label, machine, workload, roofline }));
+  return report.runs.map(({ id, label, machine, roofline }) => ({ id, label, machine, roofline }));
 }
 
 /** Charts over all runs, those there is data for. */

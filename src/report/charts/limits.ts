@@ -22,7 +22,7 @@ export function limitsChart(runs: readonly Run[]): Chart {
       order: [...sums].sort((a, b) => b[1] - a[1]).map(([resource]) => resource),
       axis: { title: 'share of the time (%)', factor: 0.01 },
       show: (share) => `${(share * 100).toFixed(1)} %`,
-      words: { row: 'Run', part: 'Bound by', value: 'Share of time' },
+      words: { row: 'Run', part: 'Bound by', value: 'Of the time' },
     }),
     tables: runs.map(limitsTable),
   };

@@ -18,7 +18,6 @@ export interface RooflineSeries {
   readonly label: string;
   /** Machines that are the same share their roofs. */
   readonly machine: string;
-  readonly workload?: string;
   readonly roofline: Roofline;
 }
 
@@ -66,7 +65,7 @@ export function rooflineChart(series: readonly RooflineSeries[], level?: string)
           front: total ? 1 : -p.share,
           area: total ? 150 : areaOf(p.share),
           run: s.label,
-          tag: (series.length > OKABE_ITO.length && s.workload) || s.label,
+          tag: nameOf(s) === s.label ? s.label : s.label.replace(` on ${s.machine}`, ''),
           op: p.name,
           kind: p.kind,
           rate: quantity(p.flops_per_s, 'FLOP/s'),

@@ -141,7 +141,9 @@ async function chartHtml(chart: Chart): Promise<string> {
 }
 
 export function tableHtml(table: Table): string {
-  const side = table.columns.map((c) => (c.align === 'right' ? ' class="r"' : ''));
+  const side = table.columns.map((c) =>
+    c.align === 'right' ? ' class="r"' : c.key === 'source' ? ' class="wrap"' : '',
+  );
   const head = table.columns.map((c, j) => `<th scope="col" data-sort${side[j]}>${escapeXml(c.label)}</th>`).join('');
   const rows = table.rows.map(
     (row) =>

@@ -43,9 +43,8 @@ th[data-sort]{cursor:pointer}
 th[aria-sort=ascending]::after{content:" \\2191"}
 th[aria-sort=descending]::after{content:" \\2193"}
 th.r,td.r{text-align:right;white-space:nowrap;padding-left:8px}
-td{overflow-wrap:break-word;max-width:46ch}
-td:first-child{white-space:nowrap;max-width:none}
-td.source{color:var(--muted)}
+td{white-space:nowrap}
+td.wrap{white-space:normal;overflow-wrap:break-word;min-width:24em;max-width:60ch;color:var(--muted)}
 pre{background:var(--soft);border:1px solid var(--rule);border-radius:6px;padding:12px 16px;font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;white-space:pre-wrap;overflow-wrap:anywhere}
 footer{margin-top:48px;border-top:1px solid var(--rule);padding-top:12px;color:var(--muted);font-size:12.5px}
 #tip{position:fixed;z-index:9;pointer-events:none;background:#fff;border:1px solid #8c959f;border-radius:6px;box-shadow:0 4px 16px rgba(27,31,36,.16);padding:8px 12px;font-size:12.5px;line-height:1.45;max-width:420px;display:none}
