@@ -15,6 +15,8 @@ const RESOURCES: Record<string, string> = {
   dispatch: 'workgroup dispatch',
   tail: 'a partly filled last wave',
   link: 'the links between devices',
+  peer: 'the links between devices',
+  host: 'the link to the host',
 };
 
 const SHORT: Record<string, string> = {

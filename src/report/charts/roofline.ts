@@ -197,7 +197,7 @@ export function rooflineChart(series: readonly RooflineSeries[], level?: string)
   return {
     id: 'roofline',
     title: 'Roofline',
-    caption: captionOf(series, drawn),
+    caption: captionOf(series, drawn, overlay),
     spec: specOf(body),
     tables: [
       ...roofs.map((s) => roofsTable(s.id, s.machine, s.roofline)),
@@ -210,9 +210,11 @@ export function rooflineChart(series: readonly RooflineSeries[], level?: string)
 
 const TICK = "datum.value >= 1000 ? format(datum.value, '~s') : format(datum.value, '~g')";
 
-function captionOf(series: readonly RooflineSeries[], drawn: readonly (readonly Point[])[]): string {
+function captionOf(series: readonly RooflineSeries[], drawn: readonly (readonly Point[])[], overlay: boolean): string {
   const parts = [
-    'Diagonals: what each memory level can feed. Horizontals: peak rates by number format (dashed: vector units).',
+    overlay
+      ? 'Diagonals: what the memory level can feed. Horizontals: the peak rate of 16-bit matrix work where there is one. Each machine in its colour and dash.'
+      : 'Diagonals: what each memory level can feed. Horizontals: peak rates by number format (dashed: vector units).',
   ];
   const ops = drawn.reduce((n, points) => n + points.length, 0);
   const all = series.reduce((n, s) => n + s.roofline.points.length, 0);
