@@ -4,7 +4,7 @@ import type { ComputeRoof } from '../model.js';
 import { cycle, DASHES, OKABE_ITO } from '../palette.js';
 import { shortName } from '../words.js';
 import { type Box, overlap } from './labels.js';
-import type { RooflineSeries } from './roofline.js';
+import type { RooflineSeries } from './roofline-data.js';
 
 /** The domain of both axes and the size in pixels. */
 export interface Frame {
