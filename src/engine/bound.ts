@@ -157,9 +157,23 @@ function exponentials(op: Op): number {
   return 0;
 }
 
-/** Most input bytes that can still be in the cache when the op starts. */
+/** Most input bytes that can still be in the cache when the op starts, each kind of tensor by its reuse distance. */
 function residentBytes(op: Op, capacity_B: number, context: Context): number {
-  const distance = Math.min(...Object.values(context.reuse_B));
-  if (!Number.isFinite(distance)) return 0;
-  return Math.min(compulsoryBytesOf(op).read_B, Math.max(0, capacity_B - distance));
+  const { read_B } = compulsoryBytesOf(op);
+  const b = bytesOf;
+  let weight = 0;
+  let kv = 0;
+  if (op.kind === 'matmul' && op.weights) weight = op.batch * op.k * op.n * b(op.b);
+  else if (op.kind === 'grouped_matmul') weight = op.groups * op.k * op.n * b(op.b);
+  else if (op.kind === 'conv2d') weight = op.out_channels * op.in_channels * op.kernel ** 2 * b(op.b);
+  else if (op.kind === 'attention') kv = read_B - op.batch * op.q_len * op.heads * op.head_dim * b(op.q);
+  else if (op.kind === 'gather') weight = read_B;
+  const kept = (bytes: number, distance_B: number): number =>
+    Number.isFinite(distance_B) ? Math.min(bytes, Math.max(0, capacity_B - distance_B)) : 0;
+  const { reuse_B } = context;
+  const rest = read_B - weight - kv;
+  return Math.min(
+    capacity_B,
+    kept(weight, reuse_B.weight) + kept(kv, reuse_B.kv) + kept(rest, Math.min(reuse_B.activation, reuse_B.index)),
+  );
 }

@@ -143,16 +143,12 @@ function shortestCall_s(table: string): number {
 
 describe.skipIf(!present)('a launch alone takes less than the shortest whole call that was measured', () => {
   test.each([
+    ['a100-sxm-80gb', 'a100_sxm'],
     ['h100-sxm', 'h100_sxm'],
     ['l40s', 'l40s'],
     ['b200-sxm', 'b200_sxm'],
   ])('%s', async (name, table) => {
     expect((await launchCost_s(name)).graph).toBeLessThan(shortestCall_s(table));
-  });
-
-  // known contradiction: the start time calibrated on common calls exceeds what the shortest call leaves
-  test.fails('a100-sxm-80gb', async () => {
-    expect((await launchCost_s('a100-sxm-80gb')).graph).toBeLessThan(shortestCall_s('a100_sxm'));
   });
 });
 

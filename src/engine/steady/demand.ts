@@ -52,6 +52,10 @@ export interface Segment {
   alone_cycles: number;
   /** Cycles of a whole core that map and reduce statements take one after another, per execution. */
   vector_cycles: number;
+  /** Bytes per execution: over the core's link, asked of the machine-wide cache (reads), from other devices. */
+  link_B: number;
+  l2_B: number;
+  far_B: number;
   readonly transfers: Transfer[];
   readonly children: Segment[];
 }
@@ -68,6 +72,13 @@ export interface Demand {
   shared_write_B: number;
   register_read_B: number;
   register_write_B: number;
+  /** The part of them that explicit copies, gathers and scatters move. */
+  readonly requested: {
+    shared_read_B: number;
+    shared_write_B: number;
+    register_read_B: number;
+    register_write_B: number;
+  };
   /** Bytes through the core's own cache (copies that bypass shared tiles). */
   l1_B: number;
 }
@@ -94,6 +105,7 @@ export function demandOf(program: Program, mapping: Mapping, costs: Costs): Dema
     shared_write_B: 0,
     register_read_B: 0,
     register_write_B: 0,
+    requested: { shared_read_B: 0, shared_write_B: 0, register_read_B: 0, register_write_B: 0 },
     l1_B: 0,
   };
   const walker = new Walker(d, program, mapping, costs);
@@ -108,6 +120,9 @@ const segment = (nest: Nest, mean: number, most: number, costs: Costs): Segment 
   busy: new Float64Array(PIPES + costs.pipes.length),
   alone_cycles: 0,
   vector_cycles: 0,
+  link_B: 0,
+  l2_B: 0,
+  far_B: 0,
   transfers: [],
   children: [],
 });
@@ -195,6 +210,10 @@ class Walker {
     } else this.d.register_write_B += bytes * s.nest.count;
   }
 
+  private request(t: Tile, write: boolean, bytes: number, s: Segment): void {
+    this.d.requested[`${t.level}_${write ? 'write' : 'read'}_B`] += bytes * s.nest.count;
+  }
+
   private get sharedRate(): number {
     const { shared, machine } = this.costs;
     return shared ? shared.read_B_per_s / machine.control.clock.nominal_Hz : Number.POSITIVE_INFINITY;
@@ -211,6 +230,8 @@ class Walker {
       this.await([c.from], s);
       this.readTile(c.from, bytes, s);
       this.writeTile(c.to, c.to.rows * c.to.cols * bytesOf(c.to.dtype), s);
+      this.request(c.from, false, bytes, s);
+      this.request(c.to, true, c.to.rows * c.to.cols * bytesOf(c.to.dtype), s);
       this.issue((2 * bytes) / LANE_ACCESS_B, s);
       s.alone_cycles += bytes / this.sharedRate;
     } else if (isTile(c.to)) this.transfer(c.from as View, c.to, false, s, c);
@@ -242,9 +263,13 @@ class Walker {
       shared_by: write ? 1 : this.sharedBy(view),
     };
     s.transfers.push(t);
+    s.link_B += bytes;
+    if (view.tensor.home) s.far_B += bytes;
+    else s.l2_B += bytes / t.shared_by;
     this.d.transfers.push(t);
     if (stmt.kind !== 'copy') this.await([stmt.index], s);
     const near_B = (bytes / element_B) * bytesOf(tile.dtype);
+    this.request(tile, !write, near_B, s);
     if (write) {
       this.await([tile], s);
       this.readTile(tile, near_B, s);

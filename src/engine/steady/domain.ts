@@ -171,7 +171,7 @@ export function accessed(view: View, rows: number, cols: number, nest: Nest): nu
       factor *= clippedSum(n.to as number, form.coef, extent, end) / (n.to as number);
     else (open ??= []).push({ e, extent, stride, end, bound: typeof bound === 'object' ? bound : undefined, form });
   }
-  if (!open) return nest.count * factor;
+  if (!open) return Math.round(nest.count * factor);
   const [only] = open;
   if (open.length === 1 && only!.form?.index === nest.index && only!.form.offset === 0) {
     // the innermost loop alone walks the edge: its sum is closed, only outer indices are enumerated
@@ -183,7 +183,7 @@ export function accessed(view: View, rows: number, cols: number, nest: Nest): nu
       if (to > from)
         total += weight * (clippedSum(to, form!.coef, extent, end) - clippedSum(from, form!.coef, extent, end));
     });
-    return total * factor;
+    return Math.round(total * factor);
   }
   let total = 0;
   const exprs = open.flatMap((o) => (o.bound === undefined ? [o.e] : [o.e, o.bound]));
@@ -196,7 +196,7 @@ export function accessed(view: View, rows: number, cols: number, nest: Nest): nu
     }
     total += elements;
   });
-  return total * factor;
+  return Math.round(total * factor);
 }
 
 interface Edge {

@@ -28,6 +28,9 @@ export function runSteady(launch: Launch, machine: ResourceGraph, context: Conte
   return model.result(fit.limited_by);
 }
 
+/** Workgroups whose longest takes no more than this times the mean run in even waves. */
+const EVEN = 1.02;
+
 const LATENCY = -1;
 const TAIL = -2;
 const DISPATCH = -3;
@@ -40,6 +43,14 @@ class Model {
   private readonly coIssue: number;
   /** Time by what set the pace, for the verdict. */
   private causes = new Map<number, number>();
+  /** Time of each segment in a lone workgroup. */
+  private readonly times = new Map<Segment, number>();
+  /** Per workgroup: busy cycles by resource, matrix and vector work in turn, bytes over each boundary. */
+  private readonly totals: Float64Array;
+  private turnsTotal = 0;
+  private link_B = 0;
+  private l2_B = 0;
+  private far_B = 0;
 
   constructor(
     private readonly d: Demand,
@@ -52,7 +63,18 @@ class Model {
       this.miss.set(t, reuse.miss[i]!);
     });
     this.coIssue = costs.machine.cores.co_issue ?? 1;
+    this.totals = new Float64Array(d.root.busy.length);
+    this.total(d.root);
     this.clock_Hz = context.clock_Hz ?? costs.machine.control.clock.nominal_Hz;
+  }
+
+  private total(s: Segment): void {
+    for (let i = 0; i < this.totals.length; i++) this.totals[i]! += s.busy[i]! * s.mean;
+    this.turnsTotal += this.turns(s) * s.mean;
+    this.link_B += s.link_B * s.mean;
+    this.l2_B += s.l2_B * s.mean;
+    this.far_B += s.far_B * s.mean;
+    for (const c of s.children) this.total(c);
   }
 
   result(limited_by: string): RunResult {
@@ -91,84 +113,135 @@ class Model {
   }
 
   private kernelTime(): number {
-    const { machine } = this.costs;
+    const { machine, cache, coreLink, home, peer } = this.costs;
     const cores = machine.cores.count;
     const n = this.d.workgroups;
-    const slots = cores * this.resident;
+    const active = Math.min(cores, n);
+    const perCore = Math.ceil(n / cores);
+    const cycle = this.scale / machine.control.clock.nominal_Hz;
+    const start = machine.control.workgroup_start_cycles * cycle;
     const uneven = unevenness(this.d.root);
-    let time: number;
-    if (n <= slots) {
-      const r = Math.ceil(n / cores);
-      time = this.wave(r, Math.min(cores, n), false, 1);
-      if (uneven > 1.02) time = Math.max(time, this.wave(1, 1, true, 0));
-    } else if (uneven <= 1.02) {
-      const full = Math.floor(n / slots);
-      const rest = n - full * slots;
-      time = full * this.wave(this.resident, cores, false, full);
-      if (rest > 0) time += this.wave(Math.ceil(rest / cores), Math.min(cores, rest), false, 1);
-    } else {
-      const waves = n / slots;
-      const mean = this.wave(this.resident, cores, false, waves);
-      const longest = this.wave(this.resident, cores, true, 0);
-      time = Math.max(waves * mean, longest) + 0.5 * (longest - mean);
-      this.charge(TAIL, time - waves * mean);
+    this.times.clear();
+    const alone = start + this.time(this.d.root, active, false, 1);
+
+    // every resource must serve all that is asked of it; before and after, one workgroup's other segments show
+    let time = 0;
+    let cause = LATENCY;
+    const serve = (busy_s: number, resource: number, own: (s: Segment) => number) => {
+      if (busy_s <= 0) return;
+      const total = busy_s + this.beside(alone, own);
+      if (total > time) {
+        time = total;
+        cause = resource;
+      }
+    };
+    const share = uneven > EVEN ? n / cores : perCore;
+    const { totals } = this;
+    for (let i = 0; i < totals.length; i++)
+      if (totals[i]! > 0 && (i < LINK || i >= PIPES)) serve(share * totals[i]! * cycle, i, (s) => s.busy[i]! * cycle);
+    const turns = (s: Segment) => this.turns(s) * cycle;
+    serve(share * this.turnsTotal * cycle, MATRIX, turns);
+    if (coreLink) {
+      const rate = coreLink.B_per_s / (coreLink.clocked ? this.scale : 1);
+      serve((share * this.link_B) / rate, LINK, (s) => s.link_B / rate);
     }
-    // whatever the waves do, machine-wide resources must serve every byte
-    const sustained = this.costs.home.read_B_per_s * this.costs.home.sustained_fraction;
+    if (cache) {
+      const rate = cache.read_B_per_s / (cache.clocked ? this.scale : 1);
+      serve((n * this.l2_B) / rate, L2, (s) => (active * s.l2_B) / rate);
+    }
+    const sustained = home.read_B_per_s * home.sustained_fraction;
+    serve(this.reuse.dram_read_B / sustained, DRAM, (s) => (active * this.dramOf(s)) / sustained);
+    if (peer) serve((n * this.far_B) / peer.B_per_s, PEER, (s) => (active * s.far_B) / peer.B_per_s);
+
+    // and workgroups must pass through the slots
+    let latency: number;
+    if (uneven <= EVEN) latency = Math.ceil(perCore / this.resident) * alone;
+    else {
+      const longest = start + this.time(this.d.root, active, true, 0);
+      const slots = cores * this.resident;
+      latency = n <= slots ? longest : (n / slots) * alone + 0.5 * longest;
+      // whoever starts last finishes alone
+      if (n > cores) {
+        const tail = 0.5 * (longest - alone);
+        this.charge(TAIL, tail);
+        time += tail;
+      }
+    }
+    if (latency >= time) {
+      // causes of a lone workgroup hold for all of them
+      const rounds = latency / alone;
+      for (const [key, value] of this.causes) this.causes.set(key, value * rounds);
+      time = latency;
+    } else {
+      this.causes.clear();
+      this.charge(cause, time);
+    }
+    // written bytes reach DRAM in the background, but all of them must
     const dram = (this.reuse.dram_read_B + this.reuse.dram_write_B) / sustained;
     if (dram > time) {
-      this.charge(DRAM, dram - time);
+      this.causes.clear();
+      this.charge(DRAM, dram);
       time = dram;
     }
     const dispatch = n * machine.control.dispatch_interval_s;
     if (dispatch > time) {
-      this.charge(DISPATCH, dispatch - time);
+      this.causes.clear();
+      this.charge(DISPATCH, dispatch);
       time = dispatch;
     }
     return time;
   }
 
-  /** Time of a round with r workgroups on each active core; `weight` rounds are charged to their causes. */
-  private wave(r: number, active: number, longest: boolean, weight: number): number {
-    const start =
-      (this.costs.machine.control.workgroup_start_cycles * this.scale) / this.costs.machine.control.clock.nominal_Hz;
-    if (weight > 0) this.charge(LATENCY, start * weight);
-    return start + this.time(this.d.root, r, active, longest, weight);
+  /** Time of a lone workgroup outside the segment that uses a resource most: what shows beside its service. */
+  private beside(alone: number, own: (s: Segment) => number): number {
+    let most = 0;
+    let where: Segment | undefined;
+    for (const s of this.times.keys()) {
+      const busy = own(s) * s.mean;
+      if (busy > most) {
+        most = busy;
+        where = s;
+      }
+    }
+    if (!where) return 0;
+    return Math.max(0, alone - (where === this.d.root ? most : Math.max(most, this.times.get(where)!)));
+  }
+
+  private dramOf(s: Segment): number {
+    let bytes = 0;
+    for (const t of s.transfers) if (!t.write && !t.tensor.home) bytes += t.bytes * (this.miss.get(t) ?? 0);
+    return bytes;
+  }
+
+  /** Cycles that matrix work and the vector work it cannot hide take in turn. */
+  private turns(s: Segment): number {
+    return s.busy[MATRIX]! > 0 ? s.busy[MATRIX]! + (1 - this.coIssue) * s.vector_cycles : 0;
   }
 
   private charge(cause: number, time_s: number): void {
     this.causes.set(cause, (this.causes.get(cause) ?? 0) + time_s);
   }
 
-  /** Time of one execution of a segment, its children's loops included. */
-  private time(s: Segment, r: number, active: number, longest: boolean, weight: number): number {
+  /** Time of one execution of a segment by a lone workgroup on each active core, its children's loops included. */
+  private time(s: Segment, active: number, longest: boolean, weight: number): number {
     const { machine, cache, coreLink, home, peer } = this.costs;
-    const nominal = machine.control.clock.nominal_Hz;
-    const cycle = this.scale / nominal;
+    const cycle = this.scale / machine.control.clock.nominal_Hz;
     let children = 0;
     for (const c of s.children) {
       const trips = longest ? c.most / s.most : c.mean / s.mean;
-      children += trips * this.time(c, r, active, longest, weight * trips) + this.fill(c, r, active, weight);
+      children += trips * this.time(c, active, longest, weight * trips) + this.fill(c, active, weight);
     }
-    const fan = active * r;
     let alone = s.alone_cycles * cycle;
-    let hide = 0;
-    let link = 0;
-    let l2 = 0;
-    let dram = 0;
-    let far = 0;
+    let round = 0;
+    let stages = Number.POSITIVE_INFINITY;
     for (const t of s.transfers) {
       const own = this.ownTime(t);
-      const miss = this.miss.get(t) ?? 0;
-      if (t.tensor.home) far += t.bytes;
-      else {
-        l2 += t.bytes / t.shared_by;
-        if (!t.write) dram += t.bytes * miss;
-      }
-      link += t.bytes;
       if (t.write) alone += own;
       else if (t.stages <= 1 || s === this.d.root) alone += own + this.latency(t);
-      else hide = Math.max(hide, (own + this.latency(t)) / (t.stages - 1));
+      else {
+        round = Math.max(round, own + this.latency(t));
+        stages = Math.min(stages, t.stages);
+      }
     }
     let pace = alone;
     let cause = LATENCY;
@@ -178,20 +251,22 @@ class Model {
         cause = resource;
       }
     };
-    consider(hide - children, LATENCY);
-    for (let i = 0; i < s.busy.length; i++) if (i < LINK || i >= PIPES) consider(r * s.busy[i]! * cycle, i);
-    // what co-resident workgroups cannot hide of vector work behind matrix work takes turns with it
-    if (s.busy[MATRIX]! > 0) consider(r * (s.busy[MATRIX]! + (1 - this.coIssue) * s.vector_cycles) * cycle, MATRIX);
-    if (coreLink) consider((r * link) / (coreLink.B_per_s / (coreLink.clocked ? this.scale : 1)), LINK);
-    if (cache) consider((fan * l2) / (cache.read_B_per_s / (cache.clocked ? this.scale : 1)), L2);
-    consider((fan * dram) / (home.read_B_per_s * home.sustained_fraction), DRAM);
-    if (peer && far > 0) consider((fan * far) / peer.B_per_s, PEER);
-    if (weight > 0) this.charge(cause, pace * weight);
+    // a buffer goes round in the time its copy takes and the iteration that reads it; there are `stages` of them
+    if (round > 0) consider((round + alone + children) / stages - children, LATENCY);
+    for (let i = 0; i < s.busy.length; i++) if (i < LINK || i >= PIPES) consider(s.busy[i]! * cycle, i);
+    if (coreLink) consider(s.link_B / (coreLink.B_per_s / (coreLink.clocked ? this.scale : 1)), LINK);
+    if (cache) consider((active * s.l2_B) / (cache.read_B_per_s / (cache.clocked ? this.scale : 1)), L2);
+    consider((active * this.dramOf(s)) / (home.read_B_per_s * home.sustained_fraction), DRAM);
+    if (peer && s.far_B > 0) consider((active * s.far_B) / peer.B_per_s, PEER);
+    if (weight > 0) {
+      this.charge(cause, pace * weight);
+      this.times.set(s, pace * weight);
+    }
     return pace + children;
   }
 
   /** Before a pipelined loop's first iteration its first tiles must arrive. */
-  private fill(c: Segment, r: number, active: number, weight: number): number {
+  private fill(c: Segment, active: number, weight: number): number {
     let fill = 0;
     let bytes = 0;
     let dram = 0;
@@ -203,8 +278,8 @@ class Model {
     }
     if (bytes === 0) return 0;
     const { coreLink, home } = this.costs;
-    const own = coreLink ? (r * bytes) / (coreLink.B_per_s / (coreLink.clocked ? this.scale : 1)) : 0;
-    fill += Math.max(own, (active * r * dram) / (home.read_B_per_s * home.sustained_fraction));
+    const own = coreLink ? bytes / (coreLink.B_per_s / (coreLink.clocked ? this.scale : 1)) : 0;
+    fill += Math.max(own, (active * dram) / (home.read_B_per_s * home.sustained_fraction));
     if (weight > 0) this.charge(LATENCY, fill * weight);
     return fill;
   }
@@ -270,7 +345,10 @@ class Model {
       if (t.write) requested[at].write_B += t.total_B;
       else requested[at].read_B += t.total_B;
     }
-    if (costs.shared) requested[costs.shared.id] = { read_B: d.shared_read_B, write_B: d.shared_write_B };
+    if (costs.shared)
+      requested[costs.shared.id] = { read_B: d.requested.shared_read_B, write_B: d.requested.shared_write_B };
+    if (costs.register)
+      requested[costs.register.id] = { read_B: d.requested.register_read_B, write_B: d.requested.register_write_B };
     this.charge(LAUNCH, out.launch_s);
     const concurrent = costs.machine.cores.count * this.resident;
     return {
