@@ -6,10 +6,8 @@
  * 3 infeasible, 4 out of tolerance, 130 interrupted.
  */
 import { Command, CommanderError } from 'commander';
-import { COMMANDS, type CommandName } from './commands/index.js';
+import { COMMANDS } from './commands/index.js';
 import { VERSION } from './version.js';
-
-const name = (text: string | undefined): text is CommandName => text !== undefined && Object.hasOwn(COMMANDS, text);
 
 async function main(argv: readonly string[]): Promise<number> {
   const program = new Command('tilewright')
@@ -24,16 +22,15 @@ async function main(argv: readonly string[]): Promise<number> {
 
   const words = argv.filter((word) => !word.startsWith('-'));
   const asked = words[0] === 'help' ? words[1] : words[0];
-  for (const [key, { summary, load }] of Object.entries(COMMANDS)) {
-    const command = program.command(key).summary(summary).description(summary).exitOverride();
-    command.configureHelp({ showGlobalOptions: false });
-    if (key === asked && name(asked)) (await load()).define(command);
-  }
-  if (argv.length === 0) {
-    program.outputHelp({ error: true });
-    return 2;
-  }
   try {
+    for (const [key, { summary, load }] of Object.entries(COMMANDS)) {
+      const command = program.command(key).summary(summary).description(summary).exitOverride();
+      if (key === asked) (await load()).define(command);
+    }
+    if (argv.length === 0) {
+      program.outputHelp({ error: true });
+      return 2;
+    }
     await program.parseAsync(argv, { from: 'user' });
     return 0;
   } catch (error) {

@@ -8,7 +8,7 @@ import { InfeasibleError, InputError } from '../base/errors.js';
 import { compileSpace, type Row } from '../explore/evaluate.js';
 import { formulas } from '../explore/formula.js';
 import { localPool, workerPool } from '../explore/pool.js';
-import type { Setup } from '../explore/replay.js';
+import { type MachinePack, pack, type Setup } from '../explore/replay.js';
 import { runSearch } from '../explore/run.js';
 import { MANIFEST_FORMAT, type Manifest, RunFolder } from '../explore/runfolder.js';
 import { SEARCH, type SearchName } from '../explore/search.js';
@@ -48,8 +48,8 @@ export async function openSpace(nameOrPath: string): Promise<Setup> {
   compileSpace(space, await formulas(), file);
   const namesOf = (root: 'machine' | 'workload') =>
     (space.axes.find((axis) => axis.path === root)?.values as string[] | undefined) ?? [space.base[root]!];
-  const machines: Record<string, Awaited<ReturnType<typeof openMachineSource>>> = {};
-  for (const name of namesOf('machine')) machines[name] = await openMachineSource(name);
+  const machines: Record<string, MachinePack> = {};
+  for (const name of namesOf('machine')) machines[name] = pack(await openMachineSource(name));
   const workloads = Object.fromEntries(namesOf('workload').map((text) => [text, openWorkloadSource(text)]));
   return { space, place: file, machines, workloads };
 }
@@ -127,7 +127,7 @@ function manifestOf(setup: Setup, search: Manifest['search']): Manifest {
     format: MANIFEST_FORMAT,
     tilewright: VERSION,
     build: buildHash(),
-    inputs: sha256(JSON.stringify(setup, (_, value) => (value instanceof Map ? [...value] : value))),
+    inputs: sha256(JSON.stringify(setup)),
     space: setup.space,
     search,
   };

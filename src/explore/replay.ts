@@ -18,8 +18,21 @@ export interface Setup {
   /** Where messages say the space is. */
   readonly place: string;
   /** By the name that the space uses. */
-  readonly machines: Readonly<Record<string, MachineSource>>;
+  readonly machines: Readonly<Record<string, MachinePack>>;
   readonly workloads: Readonly<Record<string, WorkloadSource>>;
+}
+
+/** A machine's description as plain data: lines of its file are known by text, so that it can be sent to a worker. */
+export interface MachinePack extends Omit<MachineSource, 'places'> {
+  readonly places: readonly (readonly [path: string, place: string])[];
+}
+
+export function pack(source: MachineSource): MachinePack {
+  return { ...source, places: [...source.places].map(([path, place]) => [path, place()] as const) };
+}
+
+function unpack(packed: MachinePack): MachineSource {
+  return { ...packed, places: new Map(packed.places.map(([path, place]) => [path, () => place])) };
 }
 
 /** Fields of a machine by nested names, in SI units. */
@@ -41,6 +54,7 @@ export function opener({ space, place, machines, workloads }: Setup): Open {
   const { base, axes } = space;
   const kept = new Cache<{ machine: Machine; mapper: Mapper; fields: Record<string, unknown> }>();
   const traces = new Cache<Trace>();
+  const sources = Object.fromEntries(Object.entries(machines).map(([name, packed]) => [name, unpack(packed)]));
 
   return async ({ values }): Promise<Opened> => {
     let machineName = base.machine;
@@ -65,7 +79,7 @@ export function opener({ space, place, machines, workloads }: Setup): Open {
       }
     });
     const { machine, mapper, fields } = await kept.get(JSON.stringify([machineName, machineSet]), async () => {
-      const machine = await resolveMachine(machines[machineName!]!, machineSet);
+      const machine = await resolveMachine(sources[machineName!]!, machineSet);
       return { machine, mapper: new Mapper(), fields: fieldsOf(machine) };
     });
     const trace = await traces.get(JSON.stringify([workloadText, workloadSet]), async () =>
