@@ -20,19 +20,10 @@ import {
   view,
 } from '../ir.js';
 import { CONVERT, LOG2E, MOVE, MUL, ZERO } from '../math.js';
+import { indexRows, MASKED, type Mask, maskOf } from './attention_mask.js';
 import type { Attention } from './attention_op.js';
 import { laneTile, type Route } from './attention_route.js';
-import {
-  indexRows,
-  J,
-  keyView,
-  loadRows,
-  MASKED,
-  type Mask,
-  maskOf,
-  queryTensor,
-  type Rows,
-} from './attention_rows.js';
+import { J, keyView, loadRows, queryTensor, type Rows } from './attention_rows.js';
 import { widenFn } from './mma_route.js';
 
 const f = (op: FxOp, ...args: Fx[]): Fx => ({ f: op, args });

@@ -30,9 +30,10 @@ import {
 import type { Kernel, Launch, Mapping, Params } from '../kernel.js';
 import { ZERO } from '../math.js';
 import { scaleFns } from './attention_core.js';
+import { maskOf } from './attention_mask.js';
 import { ATTENTION_MATH, ATTENTION_SHAPE, type Attention, attentionOp, attentionReference } from './attention_op.js';
 import { attentionRejects, laneTile, type Route, routeOf } from './attention_route.js';
-import { J, maskOf, type Rows, rowsOf } from './attention_rows.js';
+import { J, type Rows, rowsOf } from './attention_rows.js';
 import { ceil } from './dims.js';
 import { GROUPS, groupsParam, rowCandidates, vectorMapping } from './lanes.js';
 import { widenFn } from './mma_route.js';
