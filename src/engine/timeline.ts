@@ -73,13 +73,14 @@ export class Timeline implements TimelineSink {
     this.events.push({ name, ph: 'X', pid: 1, tid, ts: from, dur: to - from });
   }
 
-  trace(): ChromeTrace {
-    const names: TraceEvent[] = [{ name: 'process_name', ph: 'M', pid: 1, tid: 0, args: { name: this.title } }];
+  /** As one process of a trace; `offset_s` is when the kernel began. */
+  trace(pid = 1, offset_s = 0): ChromeTrace {
+    const names: TraceEvent[] = [{ name: 'process_name', ph: 'M', pid, tid: 0, args: { name: this.title } }];
     for (const tid of [...this.ends.keys()].sort((a, b) => a - b)) {
       const core = Math.floor(tid / TIMELINE_LANES.length);
       const lane = TIMELINE_LANES[tid % TIMELINE_LANES.length]!;
-      names.push({ name: 'thread_name', ph: 'M', pid: 1, tid, args: { name: `core ${core} ${lane}` } });
-      names.push({ name: 'thread_sort_index', ph: 'M', pid: 1, tid, args: { sort_index: tid } });
+      names.push({ name: 'thread_name', ph: 'M', pid, tid, args: { name: `core ${core} ${lane}` } });
+      names.push({ name: 'thread_sort_index', ph: 'M', pid, tid, args: { sort_index: tid } });
     }
     const notes: string[] = [];
     if (this.coresLeftOut) notes.push(`only the first ${this.limits.cores} cores are shown`);
@@ -91,7 +92,26 @@ export class Timeline implements TimelineSink {
         slices: this.events.length,
         ...(notes.length > 0 ? { note: notes.join('; ') } : {}),
       },
-      traceEvents: [...names, ...this.events],
+      traceEvents: [...names, ...this.events.map((e) => ({ ...e, pid, ts: e.ts! + offset_s * 1e6 }))],
     };
   }
+}
+
+/** Several launches in one trace: give each its own `pid` and offset. */
+export function joinTraces(traces: readonly ChromeTrace[]): ChromeTrace {
+  const notes = new Set<string>();
+  let slices = 0;
+  for (const { metadata } of traces) {
+    slices += Number(metadata['slices']);
+    if (metadata['note'] !== undefined) notes.add(String(metadata['note']));
+  }
+  return {
+    displayTimeUnit: 'ns',
+    metadata: {
+      title: traces.map((t) => t.metadata['title']).join(', '),
+      slices,
+      ...(notes.size > 0 ? { note: [...notes].join('; ') } : {}),
+    },
+    traceEvents: traces.flatMap((t) => t.traceEvents),
+  };
 }

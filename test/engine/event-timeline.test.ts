@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { runEvent } from '../../src/engine/event/run.js';
-import { Timeline } from '../../src/engine/timeline.js';
+import { joinTraces, Timeline } from '../../src/engine/timeline.js';
 import { COLD } from '../../src/engine/types.js';
 import { copy, loop, loopVar, mma, mul, tensor, tile, view } from '../../src/kernel/ir.js';
 import type { Launch } from '../../src/kernel/kernel.js';
@@ -73,4 +73,15 @@ test('only the run whose result is given is drawn, be it at another clock', () =
   const products = timeline.trace().traceEvents.filter((e) => e.ph === 'X' && e.name === 'mma');
   expect(products.length).toBe(60);
   expect(products[0]!.dur! / 1e6 / NS).toBeCloseTo((256 * 1e9) / r.clock_Hz, 3);
+});
+
+test('launches after one another are processes of one trace', () => {
+  const timeline = new Timeline({ cores: 1, slices: 1000 });
+  const r = runEvent(launch, machine, COLD, { timeline });
+  const [one, two] = [timeline.trace(1), timeline.trace(2, r.time_s)];
+  const joined = joinTraces([one, two]);
+  expect(joined.metadata['slices']).toBe(2 * Number(one.metadata['slices']));
+  expect(joined.metadata['note']).toBe('only the first 1 cores are shown');
+  const starts = (pid: number) => joined.traceEvents.filter((e) => e.ph === 'X' && e.pid === pid).map((e) => e.ts!);
+  expect(starts(2)).toEqual(starts(1).map((ts) => ts + r.time_s * 1e6));
 });
