@@ -62,6 +62,7 @@ export function emitOptions(
     max_lanes: Math.min(limit('maxComputeInvocationsPerWorkgroup'), limit('maxComputeWorkgroupSizeX')),
     max_workgroups: limit('maxComputeWorkgroupsPerDimension'),
     storage_buffers: limit('maxStorageBuffersPerShaderStage'),
+    compact: info.fallback,
     counting: options.counting === true,
   };
 }
@@ -100,7 +101,7 @@ export async function runLaunches(
     outputs: values,
     shaders,
     counts: options.counting
-      ? shaders.map((s, i) => countsOf(s, launches[i]!, result.read[counterName(i)]!))
+      ? shaders.map((s, i) => countsOf(s, launches[i]!, result.read[counterName(i)] ?? new Uint8Array()))
       : undefined,
     timing: result.timing,
     compile_s: result.compile_s,

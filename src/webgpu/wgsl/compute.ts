@@ -139,31 +139,52 @@ export function emitMma(sh: Shader, s: Mma): void {
   const conditions = [...guard, ...(acc.level === 'shared' ? sh.leader(acc, grid) : [])];
   sh.guarded(conditions, () => {
     if (vecA && vecB) {
-      sh.loop('k4', 0, k / 4, 1, (k4) => {
-        declare(sh, 'a_', `vec4<${type}>`, share.rows);
-        declare(sh, 'b_', `vec4<${type}>`, share.cols);
-        loadA4(k4);
-        loadB4(k4);
-        multiply((i, j, z) => `${z} + dot(${slot('a_', i, share.rows)}, ${slot('b_', j, share.cols)})`);
-      });
+      sh.loop(
+        'k4',
+        0,
+        k / 4,
+        1,
+        (k4) => {
+          declare(sh, 'a_', `vec4<${type}>`, share.rows);
+          declare(sh, 'b_', `vec4<${type}>`, share.cols);
+          loadA4(k4);
+          loadB4(k4);
+          multiply((i, j, z) => `${z} + dot(${slot('a_', i, share.rows)}, ${slot('b_', j, share.cols)})`);
+        },
+        true,
+      );
     } else if (vecA) {
-      sh.loop('k4', 0, k / 4, 1, (k4) => {
-        declare(sh, 'a_', `vec4<${type}>`, share.rows);
-        loadA4(k4);
-        sh.block('for (var kq = 0; kq < 4; kq++)', () => {
-          declare(sh, 'b_', rowsOfB ? `vec4<${type}>` : type, rowsOfB ? share.cols / 4 : share.cols);
-          loadB(sum(times(k4, 4), 'kq'));
-          multiply((i, j, z) => fma(`${slot('a_', i, share.rows)}[kq]`, bAt(j), z));
-        });
-      });
+      sh.loop(
+        'k4',
+        0,
+        k / 4,
+        1,
+        (k4) => {
+          declare(sh, 'a_', `vec4<${type}>`, share.rows);
+          loadA4(k4);
+          sh.block('for (var kq = 0; kq < 4; kq++)', () => {
+            declare(sh, 'b_', rowsOfB ? `vec4<${type}>` : type, rowsOfB ? share.cols / 4 : share.cols);
+            loadB(sum(times(k4, 4), 'kq'));
+            multiply((i, j, z) => fma(`${slot('a_', i, share.rows)}[kq]`, bAt(j), z));
+          });
+        },
+        true,
+      );
     } else {
-      sh.loop('kk', 0, k, 1, (kk) => {
-        declare(sh, 'a_', type, share.rows);
-        declare(sh, 'b_', rowsOfB ? `vec4<${type}>` : type, rowsOfB ? share.cols / 4 : share.cols);
-        loadA(kk);
-        loadB(kk);
-        multiply((i, j, z) => fma(slot('a_', i, share.rows), bAt(j), z));
-      });
+      sh.loop(
+        'kk',
+        0,
+        k,
+        1,
+        (kk) => {
+          declare(sh, 'a_', type, share.rows);
+          declare(sh, 'b_', rowsOfB ? `vec4<${type}>` : type, rowsOfB ? share.cols / 4 : share.cols);
+          loadA(kk);
+          loadB(kk);
+          multiply((i, j, z) => fma(slot('a_', i, share.rows), bAt(j), z));
+        },
+        true,
+      );
     }
   });
 }
@@ -281,8 +302,7 @@ export function emitReduceMeet(sh: Shader, s: Reduce, p: ReducePlan, scratch: st
         sh.count('issued workgroup loads', p.parts);
         const at = (x: Term) => cast(`${scratch}[${sum(times(lineAt, p.parts), x)}]`, 'f32', type);
         sh.line(`var part = ${at(0)};`);
-        if (p.parts > 1)
-          sh.block(`for (var x = 1; x < ${p.parts}; x++)`, () => sh.line(`part = ${COMBINE[s.op]('part', at('x'))};`));
+        sh.loop('other', 1, p.parts, 1, (x) => sh.line(`part = ${COMBINE[s.op]('part', at(x))};`), true);
         finishLine(sh, s, p, line, lineAt, type);
       };
       sh.guarded(ragged ? [`${lineAt} < ${p.lines}`] : [], () => (count > 1 || ragged ? whole() : sh.block('', whole)));

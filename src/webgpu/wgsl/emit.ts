@@ -33,6 +33,11 @@ export interface EmitOptions {
   readonly max_lanes?: number;
   readonly max_workgroups?: number;
   readonly storage_buffers?: number;
+  /**
+   * Hides the bounds of long loops from the compiler, so that it does not unroll them: a CPU device's compiler takes
+   * tens of seconds over long straight code.
+   */
+  readonly compact?: boolean;
   /** Adds counters of every access. */
   readonly counting?: boolean;
 }
@@ -92,6 +97,7 @@ function planOf(program: Program, lanes: number, added: ReadonlySet<Stmt>, optio
     lanes,
     f16: options.f16 === true,
     counting: options.counting === true,
+    compact: options.compact === true,
     grids,
     vec: vectorised(program, grids, ranges, atomic),
     atomic,
@@ -190,15 +196,18 @@ function assemble(
   sh.lines.splice(start, 0, ...counters.map((_, i) => `  var n${i} = 0u;`));
   for (const [i, what] of counters.entries()) sh.line(`atomicAdd(&counters[${i}], n${i}); // ${what}`);
 
-  const bindings: Binding[] = program.tensors.map((t) => ({
-    name: t.name,
-    type: sh.type(t),
-    elements: storageElements(t),
-    tensor: t,
-  }));
+  const used = tensorsOf(program);
+  const bindings: Binding[] = program.tensors
+    .filter((t) => used.has(t))
+    .map((t) => ({
+      name: t.name,
+      type: sh.type(t),
+      elements: storageElements(t),
+      tensor: t,
+    }));
   const tables = [...sh.tables.keys()].flatMap((t) => t.values);
   if (tables.length > 0) bindings.push({ name: 'tables', type: 'i32', elements: tables.length });
-  if (options.counting) bindings.push({ name: 'counters', type: 'i32', elements: Math.max(1, counters.length) });
+  if (counters.length > 0) bindings.push({ name: 'counters', type: 'i32', elements: counters.length });
   if (bindings.length > limits.storage_buffers)
     throw new InfeasibleError(
       `${program.name} needs ${bindings.length} buffers, the device binds ${limits.storage_buffers} per shader`,
@@ -257,11 +266,15 @@ function assemble(
       '  return select(q, q - 1, a % b != 0 && ((a < 0) != (b < 0)));',
       '}',
     );
+  const hidden = sh.lines.some((l) => / \+ none;/.test(l));
   head.push(
     '',
     `@compute @workgroup_size(${lanes})`,
-    'fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane_id: u32) {',
+    hidden
+      ? 'fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane_id: u32, @builtin(num_workgroups) nwg: vec3<u32>) {'
+      : 'fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane_id: u32) {',
     '  let lane = i32(lane_id);',
+    ...(hidden ? ['  let none = i32(nwg.z >> 31u); // 0, which no compiler can know'] : []),
   );
   return {
     wgsl: `${[...head, ...sh.lines, '}'].join('\n')}\n`,
@@ -314,6 +327,17 @@ function gridOf(
     if (d < grid.length - 1) decode.push(`point = point / ${g.extent};`);
   }
   return { workgroups: [x, y, 1], decode };
+}
+
+/** Tensors that some statement touches; others are not bound. */
+function tensorsOf(program: Program): Set<Tensor> {
+  const used = new Set<Tensor>();
+  forEachStmt(program.body, (s) => {
+    if (s.kind === 'copy') for (const x of [s.from, s.to]) if (!isTile(x)) used.add(x.tensor);
+    if (s.kind === 'gather') used.add(s.from.tensor);
+    if (s.kind === 'scatter') used.add(s.to.tensor);
+  });
+  return used;
 }
 
 /** Tensors that a program both reads and writes: lanes of a workgroup must wait for each other's stores. */

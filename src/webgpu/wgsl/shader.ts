@@ -32,6 +32,7 @@ export interface Plan {
   readonly lanes: number;
   readonly f16: boolean;
   readonly counting: boolean;
+  readonly compact: boolean;
   readonly grids: ReadonlyMap<Tile, LaneGrid>;
   readonly vec: ReadonlySet<Memory>;
   readonly atomic: ReadonlySet<Tensor>;
@@ -85,12 +86,15 @@ export class Shader {
     for (const p of this.pending) this.lines.push('  '.repeat(this.indent) + p);
     this.pending = [];
   }
-  /** for (name = from; name < to; name += step), or just the body with a constant where it runs once. */
-  loop(name: string, from: number, to: number, step: number, inner: (index: Term) => void): void {
+  /**
+   * for (name = from; name < to; name += step), or just the body with a constant where it runs once. `long`: not one
+   * over a lane's own elements, which must be unrolled to stay in registers; in the compact build its bound is hidden.
+   */
+  loop(name: string, from: number, to: number, step: number, inner: (index: Term) => void, long = false): void {
     if (to - from <= step) inner(from);
     else
       this.block(
-        `for (var ${name} = ${from}; ${name} < ${to}; ${name} ${step === 1 ? '++' : `+= ${step}`})`.replace(
+        `for (var ${name} = ${from}; ${name} < ${to}${long && this.plan.compact ? ' + none' : ''}; ${name} ${step === 1 ? '++' : `+= ${step}`})`.replace(
           ' ++',
           '++',
         ),
