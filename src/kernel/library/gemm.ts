@@ -14,7 +14,7 @@ import { ZERO } from '../math.js';
 import { opHead, readShape } from './dims.js';
 import { epilogueOf, finish, KK, M, mappingOf, matmulStep, N, planOf, tilesOf, Z } from './matmul_plan.js';
 import { matmulReference } from './matmul_reference.js';
-import { PANEL, panelsFor, TILE_PARAMS, tileChoices } from './matmul_tiles.js';
+import { CLUSTER, clustersFor, PANEL, panelsFor, TILE_PARAMS, tileChoices } from './matmul_tiles.js';
 import { noRoute, routeOf } from './mma_route.js';
 
 export const GEMM_SHAPE = {
@@ -81,7 +81,7 @@ export const gemm: Kernel<'matmul'> = {
   math: 'C[b,m,n] = act(A[b,m,k] · B[b,k,n] + bias) + residual',
   op: 'matmul',
   shape: GEMM_SHAPE,
-  params: { ...TILE_PARAMS, panel: PANEL },
+  params: { ...TILE_PARAMS, panel: PANEL, ...CLUSTER },
   toOp: (shape, dtype) => matmulOp('gemm', shape, dtype),
   rejects: matmulRejects,
 
@@ -89,7 +89,8 @@ export const gemm: Kernel<'matmul'> = {
     const route = routeOf(op, machine);
     if (!route) return;
     for (const choice of tileChoices(op, route, machine, op.m, op.n, op.k))
-      for (const panel of panelsFor(machine, choice, op.m, op.n)) yield { ...choice, panel };
+      for (const panel of panelsFor(machine, choice, op.m, op.n))
+        for (const cluster of clustersFor(machine, choice, op.m, op.n)) yield { ...choice, panel, ...cluster };
   },
 
   build(op, p: Params, machine): readonly Launch[] {

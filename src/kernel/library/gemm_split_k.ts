@@ -9,7 +9,7 @@ import { GEMM_SHAPE, matmulOp, matmulRejects } from './gemm.js';
 import { KK, M, mappingOf, matmulStep, N, planOf, tilesOf, Z } from './matmul_plan.js';
 import { matmulReference } from './matmul_reference.js';
 import { partialTensor, SPLITS, splitsFor, sumLaunch } from './matmul_split.js';
-import { PANEL, TILE_PARAMS, tileChoices } from './matmul_tiles.js';
+import { CLUSTER, clustersFor, PANEL, TILE_PARAMS, tileChoices } from './matmul_tiles.js';
 import { routeOf } from './mma_route.js';
 
 const S = loopVar('split');
@@ -25,6 +25,7 @@ export const gemm_split_k: Kernel<'matmul'> = {
   params: {
     ...TILE_PARAMS,
     panel: PANEL,
+    ...CLUSTER,
     split: { description: 'parts of k', values: SPLITS, default: 4 },
   },
   toOp: (shape, dtype) => matmulOp('gemm_split_k', shape, dtype),
@@ -36,7 +37,8 @@ export const gemm_split_k: Kernel<'matmul'> = {
     for (const choice of tileChoices(op, route, machine, op.m, op.n, op.k)) {
       const tiles = op.batch * Math.ceil(op.m / choice.bm) * Math.ceil(op.n / choice.bn);
       for (const split of splitsFor(tiles, machine.cores.count, Math.ceil(op.k / choice.bk), WAVES))
-        yield { ...choice, panel: 1, split };
+        for (const cluster of clustersFor(machine, choice, op.m, op.n).slice(0, 2))
+          yield { ...choice, panel: 1, split, ...cluster };
     }
   },
 

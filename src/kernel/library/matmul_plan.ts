@@ -157,11 +157,14 @@ function laneTile(route: Route, p: Params, machine: ResourceGraph): readonly [nu
 export function mappingOf(route: Route, p: Params): Mapping {
   const gm = p['groups_m']!;
   const gn = p['groups_n']!;
+  const cn = p['cluster_n'] ?? 1;
+  const cm = p['cluster_m'] ?? 1;
   return {
     lanes: gm * gn * route.group_lanes,
     partition: [gm, gn],
     resident: 0,
     panel: p['panel'] ?? 1,
+    ...(cn * cm > 1 && { cluster: [cn, cm] as const }),
     mma: route.mma,
   };
 }

@@ -113,6 +113,15 @@ export const PANEL: ParamDef = {
   default: 1,
 };
 
+export const CLUSTER = {
+  cluster_n: {
+    description: 'workgroups along the columns that share what they read of A',
+    values: [1, 2, 4],
+    default: 1,
+  },
+  cluster_m: { description: 'workgroups along the rows that share what they read of B', values: [1, 2, 4], default: 1 },
+} as const satisfies Record<string, ParamDef>;
+
 /** A tile choice without what only some kernels have (panel, split). */
 export type TileChoice = {
   readonly bm: number;
@@ -232,4 +241,24 @@ export function panelsFor(machine: ResourceGraph, c: TileChoice, m: number, n: n
   const ideal = Math.sqrt((running * c.bn) / c.bm);
   const panel = Math.min(32, 2 ** Math.round(Math.log2(ideal)), 2 ** Math.ceil(Math.log2(rows)));
   return panel > 1 ? [1, panel] : [1];
+}
+
+/**
+ * Clusters worth trying where reads can be multicast: none, two that share the larger operand, and two by two for
+ * tiles that a core cannot feed alone.
+ */
+export function clustersFor(
+  machine: ResourceGraph,
+  c: TileChoice,
+  m: number,
+  n: number,
+): { cluster_n: number; cluster_m: number }[] {
+  const most = machine.cores.multicast ?? 1;
+  const rows = Math.ceil(m / c.bm);
+  const cols = Math.ceil(n / c.bn);
+  const out = [{ cluster_n: 1, cluster_m: 1 }];
+  if (most >= 2 && rows >= 2 && (c.bn >= c.bm || cols < 2)) out.push({ cluster_n: 1, cluster_m: 2 });
+  else if (most >= 2 && cols >= 2) out.push({ cluster_n: 2, cluster_m: 1 });
+  if (most >= 4 && rows >= 2 && cols >= 2 && c.bm * c.bn >= 128 * 128) out.push({ cluster_n: 2, cluster_m: 2 });
+  return out;
 }
