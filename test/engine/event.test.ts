@@ -21,6 +21,7 @@ import {
   view,
 } from '../../src/kernel/ir.js';
 import type { Launch, Mapping } from '../../src/kernel/kernel.js';
+import type { ResourceGraph } from '../../src/machine/graph.js';
 import { NS, type Options, simpleMachine } from './event-machine.js';
 
 const MAPPING: Mapping = { lanes: 32, partition: [1, 1], resident: 0, panel: 1, mma: 'matrix' };
@@ -122,6 +123,37 @@ test('a block is fetched once for all that ask while it is on its way', () => {
   expect(r.moved_B['l2']!.read_B).toBe(4 * TILE_B);
   expect(r.requested_B['dram']!.read_B).toBe(4 * TILE_B);
   expect(r.time_s / NS).toBeCloseTo(DRAM + LINK, 6);
+});
+
+test('a cluster reads what its workgroups share once, if the machine can multicast', () => {
+  const m = simpleMachine({ cores: 4 });
+  const multicast = { ...m, cores: { ...m.cores, multicast: 2 } };
+  const l2 = (block: 'own' | 'same', machine: ResourceGraph) =>
+    runEvent(copies(4, block, { cluster: [4, 1] }), machine, COLD).moved_B['l2']!.read_B;
+  expect(l2('same', m)).toBe(4 * TILE_B);
+  expect(l2('same', multicast)).toBe(2 * TILE_B);
+  expect(l2('own', multicast)).toBe(4 * TILE_B);
+});
+
+test('the far part of a cache adds its share of latency to a hit, not to a miss', () => {
+  const m = simpleMachine();
+  const far = { extra_latency_s: 80 * NS, share: 0.5 };
+  const split = { ...m, stores: m.stores.map((s) => (s.id === 'l2' ? { ...s, far } : s)) };
+  expect(runEvent(copies(1, 'own'), split, WARM).time_s / NS).toBeCloseTo(L2 + 40 + LINK, 6);
+  expect(runEvent(copies(1, 'own'), split, COLD).time_s / NS).toBeCloseTo(DRAM + LINK, 6);
+});
+
+test('DRAM is slower where reads and writes mix', () => {
+  const m = simpleMachine({ l2_B: 2 * TILE_B, dram_B_per_s: 10e9 });
+  const mixed = { ...m, stores: m.stores.map((s) => (s.id === 'dram' ? { ...s, mixed_fraction: 0.5 } : s)) };
+  const read = copies(8, 'own');
+  expect(runEvent(read, mixed, COLD).time_s).toBe(runEvent(read, m, COLD).time_s);
+  const A = tensor('A', 'fp16', [EDGE, EDGE * 8], 'input', 'activation');
+  const C = tensor('C', 'fp16', [EDGE, EDGE * 8], 'output', 'activation');
+  const a = tile('a', 'shared', 'fp16', EDGE, EDGE);
+  const at = [0, mul(i, EDGE)];
+  const both = launchOf(1, [A, C], [a], [loop(i, 0, 8, [copy(view(A, at, [0, 1]), a), copy(a, view(C, at, [0, 1]))])]);
+  expect(runEvent(both, mixed, COLD).time_s).toBeGreaterThan(1.2 * runEvent(both, m, COLD).time_s);
 });
 
 test('DRAM is shared: four blocks for four cores queue there', () => {

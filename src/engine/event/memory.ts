@@ -1,6 +1,8 @@
 /**
  * What lies beyond the cores: the far cache with its port, DRAM, and memory of other devices. Servers with a queue each.
  *
+ * A core's own cache is not modelled: what a core reads into registers twice it asks of the far cache twice.
+ *
  * Written blocks are allocated in the cache and go to DRAM when they are pushed out; a store has landed when what it
  * pushed out is written. What is still dirty at the end is counted as DRAM traffic for outputs (not for scratch), and
  * the time of it is paid in kind: the cache starts with dirty data of others, as large a share as this run's outputs
