@@ -1,2 +1,2 @@
 export const ROOT: string;
-export function ensureBuilt(): Promise<void>;
+export function ensureBuilt(options?: { always?: boolean }): Promise<void>;

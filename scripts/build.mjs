@@ -1,6 +1,6 @@
-/** Builds dist/ when it is missing or older than what it is made from. */
+/** Builds dist/; with --if-stale (and for scripts and tests) only when it is missing or older than what it is made from. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -22,7 +22,7 @@ function isStale() {
 }
 
 /** Throws when the build fails. Only one build runs at a time. */
-export async function ensureBuilt() {
+export async function ensureBuilt({ always = false } = {}) {
   const lock = join(ROOT, 'node_modules', '.tilewright-build');
   for (let waited = 0; ; waited += 100) {
     try {
@@ -39,7 +39,7 @@ export async function ensureBuilt() {
     }
   }
   try {
-    if (isStale()) build();
+    if (always || isStale()) build();
   } finally {
     rmdirSync(lock);
   }
@@ -53,6 +53,15 @@ function build() {
     stdio: ['ignore', 2, 2],
   });
   if (status !== 0) throw new Error(`the build failed (exit code ${status})`);
+  // links to it, as npx makes them, run it
+  chmodSync(MAIN, 0o755);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await ensureBuilt();
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    await ensureBuilt({ always: !process.argv.includes('--if-stale') });
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
