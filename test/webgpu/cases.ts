@@ -39,7 +39,7 @@ export const CASES: readonly Case[] = [
   { kernel: 'gemv', shape: { n: 128, k: 256 }, dtype: 'fp32' },
   { kernel: 'softmax', shape: { rows: 6, cols: 200 }, dtype: 'fp32' },
   { kernel: 'softmax', shape: { rows: 8, cols: 256 }, dtype: 'fp16', params: { rows: 4, groups: 4, block: 0 } },
-  { kernel: 'softmax', shape: { rows: 3, cols: 5000 }, dtype: 'fp32', params: { rows: 1, groups: 4, block: 2048 } },
+  { kernel: 'softmax', shape: { rows: 3, cols: 5000 }, dtype: 'fp32', params: { rows: 1, groups: 8, block: 2048 } },
   { kernel: 'layernorm', shape: { rows: 5, cols: 384 }, dtype: 'fp32' },
   { kernel: 'rmsnorm', shape: { rows: 7, cols: 320, residual: 1 }, dtype: 'fp32' },
   {

@@ -226,7 +226,7 @@ export class Shader {
 
   /**
    * Walks a lane's share of a rows × cols tile. Conditions that keep lanes inside the tile are set around the body.
-   * `vectors`: one call per four neighbouring columns (needs chunk 4); else one per element.
+   * `vectors`: one call per four neighbouring columns (a register tile needs chunk 4); else one per element.
    */
   walk(
     t: { rows: number; cols: number },
@@ -245,9 +245,13 @@ export class Shader {
         const ragged = t.rows > 1 && share.rows * grid.down !== t.rows;
         this.guarded(ragged ? [`${r} < ${t.rows}`] : [], () => {
           if (options.vectors) {
-            this.loop('j4', 0, share.cols / 4, 1, (j4) => {
+            const width = t.cols / 4;
+            const each = Math.ceil(width / grid.across);
+            this.loop('j4', 0, each, 1, (j4) => {
               const c4 = sum(times(j4, grid.across), lc);
-              body({ i, j: times(j4, 4), r, c: times(c4, 4), c4 });
+              this.guarded(each * grid.across === width ? [] : [`${c4} < ${width}`], () =>
+                body({ i, j: times(j4, 4), r, c: times(c4, 4), c4 }),
+              );
             });
             return;
           }
