@@ -20,8 +20,12 @@ export const ATTENTION_PARAMS = {
   pack: { description: '1: the query heads of a group share a tile', values: [0, 1], default: 0 },
 } as const satisfies Record<string, ParamDef>;
 
+/** Most query heads that libraries pack into one tile (TensorRT-LLM's XQA, FlashInfer); beyond, each head goes alone. */
+const PACKED_HEADS = 32;
+
 /** Queries so few that one tile holds those of all heads of a group are packed. */
-export const packs = (op: Attention): boolean => op.heads > op.kv_heads && op.q_len <= 64 && !op.relative_bias;
+export const packs = (op: Attention): boolean =>
+  op.heads > op.kv_heads && op.heads / op.kv_heads <= PACKED_HEADS && op.q_len <= 64 && !op.relative_bias;
 
 /**
  * Query tiles: 64 to 192 rows by whole native tiles (FlashAttention-2: 64, 128; FlashAttention-3: 128, 192), and the
@@ -31,6 +35,8 @@ export function queryTiles(rows: number, head_dim: number, route: Route): readon
   if (head_dim > 256 && rows > 16) return route.m >= 64 ? [route.m] : [32, 64];
   if (route.mma === 'vector') return rows <= 8 ? [rowsUp(rows)] : rows <= 32 ? [32] : [32, 64];
   const sizes = route.m >= 128 ? [128, 256] : route.m >= 64 ? [64, 128, 192] : [16, 32, 64, 128];
+  // warp-specialised kernels give each of at least two consumer groups a native tile
+  if (route.lanes > 32 && route.m < 128 && rows > 64) return [128, 192];
   const small = sizes.findIndex((bq) => bq >= rows);
   if (small >= 0) return sizes.slice(small, small + 1);
   return route.m >= 64 ? sizes : [64, 128];
