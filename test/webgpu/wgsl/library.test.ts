@@ -1,9 +1,11 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { interpretLaunches } from '../../../src/kernel/interpret.js';
-import { emitLaunches, emitOptions, runLaunches } from '../../../src/webgpu/program.js';
+import { interpret, interpretLaunches } from '../../../src/kernel/interpret.js';
+import type { Launch } from '../../../src/kernel/kernel.js';
+import { emitLaunches, emitOptions, type RunOptions, runLaunches } from '../../../src/webgpu/program.js';
 import { CASES, inputsOf, launchesOf, nameOf } from '../cases.js';
 import { testDevice } from '../child-entry.js';
 import { machineOf } from '../machine.js';
+import { accumulateRows, gemm, softmax } from './programs.js';
 
 const device = await testDevice();
 const info = await device?.info();
@@ -53,4 +55,50 @@ describe.skipIf(!device)('the library on the device equals the interpreter, in r
       expect(shared).toEqual(requested_B.level.shared);
     }
   });
+});
+
+describe.skipIf(!device)('small programs on the device', { timeout: 60_000 }, () => {
+  const signed = (n: number, seed: number) =>
+    Float64Array.from({ length: n }, (_, i) => (((i * 37 + seed) % 65) - 32) / 32);
+  const agree = async (
+    launch: Launch,
+    inputs: Record<string, Float64Array>,
+    options: RunOptions,
+    tolerance: number,
+  ) => {
+    const { outputs } = interpret(launch.program, inputs);
+    const run = await runLaunches(device!, [launch], inputs, options);
+    for (const [name, values] of Object.entries(outputs))
+      expect(error(run.outputs[name]!, values), name).toBeLessThanOrEqual(tolerance);
+    return run;
+  };
+  it('run without counters', async () => {
+    const run = await agree(gemm(50, 70, 21), { A: signed(50 * 21, 1), B: signed(21 * 70, 2) }, {}, TOLERANCE.fp16);
+    expect(run.counts).toBeUndefined();
+  });
+  it('store 16-bit floats as f32 where asked to', async () => {
+    const run = await agree(
+      gemm(64, 64, 32),
+      { A: signed(64 * 32, 1), B: signed(64 * 32, 2) },
+      { f16: false },
+      TOLERANCE.fp32,
+    );
+    expect(run.shaders[0]!.notes).toContain('fp16 is stored as f32 (4 B for 2 B)');
+  });
+  it('reduce with subgroup shuffles where the device has them', async () => {
+    const run = await agree(softmax(10, 128, 32), { x: signed(1280, 3) }, { subgroups: true }, TOLERANCE.fp32);
+    if (info!.subgroup[0] >= 8) expect(run.shaders[0]!.wgsl).toContain('subgroupShuffleXor');
+  });
+  it('add atomically, gather by index, loop to bounds from tables', async () => {
+    const index = Float64Array.of(1, 4, 4, 0, 9, 4, 2, 1);
+    await agree(accumulateRows(), { table: signed(80, 5), index, y: signed(80, 6) }, {}, TOLERANCE.fp32);
+  });
+  it('are timed, with the spread', async () => {
+    const timing = { repeats: 10, limit_s: 1 };
+    const run = await agree(softmax(512, 128), { x: signed(512 * 128, 3) }, { timing }, TOLERANCE.fp32);
+    expect(run.timing!.time_s).toBeGreaterThan(0);
+    expect(run.timing!.hi_s / run.timing!.lo_s).toBeLessThan(100);
+  });
+  it('are refused when an input is missing', async () =>
+    expect(runLaunches(device!, [softmax(8, 128)], {})).rejects.toThrow(/tensor 'x' \[8,128\] is not given/));
 });
