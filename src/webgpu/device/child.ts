@@ -43,7 +43,8 @@ async function answer(request: Request, options: DawnOptions): Promise<Answer> {
 
 if (process.send) {
   const options = JSON.parse(process.argv[2] ?? '{}') as DawnOptions;
-  process.on('disconnect', () => process.exit(0));
+  // Not process.exit: that waits for work on the device, which may never end.
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
   // The parent decides what Ctrl-C means; it closes this process by disconnecting.
   process.on('SIGINT', () => {});
   let queue = Promise.resolve();

@@ -1,7 +1,9 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { spawn } from 'node:child_process';
+import { buildSync } from 'esbuild';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { DeviceError } from '../../../src/webgpu/device/errors.js';
 import type { Job } from '../../../src/webgpu/device/job.js';
-import { testDevice } from '../child-entry.js';
+import { childEntry, testDevice } from '../child-entry.js';
 
 const device = await testDevice();
 afterAll(() => device?.close());
@@ -10,6 +12,9 @@ const DOUBLE = `@group(0) @binding(0) var<storage, read_write> x: array<f32>;
 @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x < arrayLength(&x)) { x[id.x] = x[id.x] * 2; }
 }`;
+const BUSY = `@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+  var s = x[id.x]; for (var i = 0u; i < 4000000000u; i++) { s = sin(s) + f32(i); } x[id.x] = s; }`;
 const floats = (n: number) => Float32Array.from({ length: n }, (_, i) => i);
 const job = (wgsl: string, n = 100, more: Partial<Job> = {}): Job => ({
   buffers: [{ name: 'x', size_B: n * 4, data: new Uint8Array(floats(n).buffer) }],
@@ -77,10 +82,7 @@ describe.skipIf(!device)('a device in a process of its own', { timeout: 60_000 }
 describe.skipIf(!device)('a device process that fails', { timeout: 60_000 }, () => {
   it('is ended when it takes longer than its limit, and the next request gets a fresh one', async () => {
     const slow = await testDevice();
-    const busy = `@group(0) @binding(0) var<storage, read_write> x: array<f32>;
-@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
-  var s = x[id.x]; for (var i = 0u; i < 4000000000u; i++) { s = sin(s) + f32(i); } x[id.x] = s; }`;
-    const e = await failure(slow!.run(job(busy), 2));
+    const e = await failure(slow!.run(job(BUSY), 2));
     expect(e).toMatchObject({ kind: 'timeout' });
     expect(new Float32Array((await slow!.run(job(DOUBLE))).read['x']!.buffer)[3]).toBe(6);
     await slow!.close();
@@ -92,6 +94,27 @@ describe.skipIf(!device)('a device process that fails', { timeout: 60_000 }, () 
     (gone as unknown as { child: { kill(s: string): void } }).child.kill('SIGKILL');
     expect(await failure(running)).toMatchObject({ kind: 'crashed', message: expect.stringContaining('SIGKILL') });
     await gone!.close();
+  });
+  it('ends when its parent is killed in the middle of a job', async () => {
+    const { wgsl } = job(BUSY).steps[0]!;
+    const source = `import { DeviceProcess } from './src/webgpu/device/host.ts';
+      const d = new DeviceProcess({ entry: ${JSON.stringify(childEntry())} });
+      await d.info();
+      console.log(d.child.pid);
+      await d.run({ buffers: [{ name: 'x', size_B: 4096 }], read: ['x'],
+        steps: [{ name: 'busy', wgsl: ${JSON.stringify(wgsl)}, entry: 'main', workgroups: [1, 1, 1], bindings: ['x'] }] });`;
+    const { outputFiles } = buildSync({
+      stdin: { contents: source, resolveDir: process.cwd() },
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      write: false,
+    });
+    const parent = spawn(process.execPath, ['--input-type=module', '-e', outputFiles[0]!.text], { stdio: 'pipe' });
+    const pid = await new Promise<number>((resolve) => parent.stdout.once('data', (d: Buffer) => resolve(Number(d))));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    parent.kill('SIGKILL');
+    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow(/ESRCH/), { timeout: 20_000, interval: 100 });
   });
   it('leaves no process behind when closed', async () => {
     const d = await testDevice();
