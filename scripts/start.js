@@ -43,7 +43,7 @@ async function main() {
     notes: sweepNotes(swept.space),
   });
 
-  console.log(`${bold('Verdicts')}\n${verdicts(report.runs, plainTable)}\n`);
+  console.log(`${bold('Verdicts')}\n${verdicts(report.runs, runs, plainTable)}\n`);
   const { summary, space } = swept;
   console.log(
     `${bold(`Designs around the H100 (${space.name})`)}\n${summary.points} points, ${summary.excluded} excluded, ${summary.failed} failed; the Pareto front has ${summary.front.length}:`,
@@ -54,23 +54,19 @@ async function main() {
   console.log(`\nReport: ${page}`);
 }
 
-function verdicts(runs, plainTable) {
-  const figure = (run, key) => run.figures.find((f) => f.key === key);
-  const shown = (run, key, scale, digits) => {
-    const value = figure(run, key)?.value;
-    return value === undefined ? '' : { text: (value * scale).toFixed(digits), value };
-  };
+function verdicts(shown, runs, plainTable) {
+  const cell = (value, digits) => ({ text: value.toFixed(digits), value });
   return plainTable(
     ['Machine', 'Workload', 'Time, ms', 'Tokens/s', 'mJ/token', 'Power, W', 'Of roof, %', 'Verdict'],
-    runs.map((run) => [
-      run.machine,
-      run.workload,
-      shown(run, 'time_s', 1e3, 2),
-      shown(run, 'tokens_per_s', 1, 0),
-      shown(run, 'J_per_token', 1e3, 1),
-      shown(run, 'power_W', 1, 0),
-      shown(run, 'roof_fraction', 100, 1),
-      run.verdict.headline,
+    runs.map(({ simulation: s }, i) => [
+      s.machine,
+      s.workload,
+      cell(s.time_s * 1e3, 2),
+      cell(s.produces.per_s, 0),
+      cell(s.produces.energy_J_each * 1e3, 1),
+      cell(s.power_W, 0),
+      cell(s.roof_fraction * 100, 1),
+      shown[i].verdict.headline,
     ]),
   );
 }

@@ -46,8 +46,11 @@ export async function openSpace(nameOrPath: string): Promise<Setup> {
   const { json, file } = findJson('spaces', nameOrPath);
   const space = parseSpace(json, file);
   compileSpace(space, await formulas(), file);
-  const namesOf = (root: 'machine' | 'workload') =>
-    (space.axes.find((axis) => axis.path === root)?.values as string[] | undefined) ?? [space.base[root]!];
+  const namesOf = (root: 'machine' | 'workload'): string[] => {
+    const given = space.base[root];
+    if (typeof given === 'object') return Object.values(given);
+    return given === undefined ? (space.axes.find((axis) => axis.path === root)!.values as string[]) : [given];
+  };
   const machines: Record<string, MachinePack> = {};
   for (const name of namesOf('machine')) machines[name] = pack(await openMachineSource(name));
   const workloads = Object.fromEntries(namesOf('workload').map((text) => [text, openWorkloadSource(text)]));

@@ -27,13 +27,20 @@ export type ResultName = keyof typeof RESULTS;
 /** Those that the machine and the workload have. */
 export type Results = Readonly<Partial<Record<ResultName, number | string>>>;
 
+/** Names of the results of a point: time_s, or prefill.time_s where workloads have names. */
+export function resultNames(space: Pick<Space, 'runs'>): string[] {
+  const names = Object.keys(RESULTS);
+  return space.runs.length === 0 ? names : space.runs.flatMap((run) => names.map((name) => `${run}.${name}`));
+}
+
 /** A configuration that is ready to be replayed. */
 export interface Opened {
   /** Fields of the machine in SI units, nested; `machine.dram.bandwidth` in formulas. */
   readonly machine: Readonly<Record<string, unknown>>;
   /** Values of axes as numbers where their text has a unit; the text stands in for what is missing here. */
   readonly axes?: Readonly<Record<string, unknown>>;
-  replay(): Results;
+  /** Replays the workload of this name, or the only one. */
+  replay(run?: string): Results;
 }
 /** Makes the configuration of a point. Throws InputError or InfeasibleError when there is none. */
 export type Open = (point: Point) => Opened | Promise<Opened>;
@@ -51,7 +58,8 @@ export interface Row {
   readonly fault?: 'infeasible' | 'input' | 'internal';
   readonly objectives?: Readonly<Record<string, number>>;
   readonly derived?: Readonly<Record<string, number | string | boolean>>;
-  readonly results?: Results;
+  /** By `resultNames`. */
+  readonly results?: Readonly<Record<string, number | string>>;
 }
 
 export interface CompiledSpace {
@@ -69,13 +77,16 @@ export function compileSpace(space: Space, compile: Compile, place: string): Com
   const derivedNames = space.derived.map((d) => d.name);
   const clash = [...axes, ...derivedNames].find((n) => results.includes(n) || FORMULA_CONSTANTS.includes(n));
   if (clash) throw new InputError(`'${clash}' is the name of a result; call it something else`, place);
-  const known = [...new Set([...axes, ...derivedNames, ...results, 'machine'])];
+  const roots = space.runs.length === 0 ? results : space.runs;
+  const known = [...new Set([...axes, ...derivedNames, ...roots, 'machine'])];
 
   const read = (text: string, at: string): Formula => {
     const formula = compile(text, `${place}: ${at}`);
     for (const path of formula.reads) {
       const root = path.split('.')[0]!;
       if (!known.includes(root)) throw unknownName('name', root, known, `${place}: ${at}`);
+      if (space.runs.includes(root) && !resultNames(space).includes(path))
+        throw unknownName(`result of ${root}`, path, resultNames(space), `${place}: ${at}`);
     }
     return formula;
   };
@@ -83,7 +94,9 @@ export function compileSpace(space: Space, compile: Compile, place: string): Com
   for (const name of derivedNames) refuseCircle(name, derived, [], place);
 
   const needsReplay = (formula: Formula): boolean =>
-    formula.reads.some((path) => results.includes(path) || (derived.has(path) && needsReplay(derived.get(path)!)));
+    formula.reads.some(
+      (path) => roots.includes(path.split('.')[0]!) || (derived.has(path) && needsReplay(derived.get(path)!)),
+    );
   const constraints = space.constraints.map((text, i) => read(text, `constraints.${i}`));
   const objectives = space.objectives.map((objective, i) => {
     if (known.includes(objective.name) && objective.metric.trim() !== objective.name)
@@ -113,6 +126,14 @@ function refuseCircle(
     if (derived.has(next)) refuseCircle(next, derived, [...trail, name], place);
 }
 
+/** By `resultNames`. */
+function flat(runs: readonly string[], of: (run: string | undefined) => Results): Record<string, number | string> {
+  if (runs.length === 0) return { ...of(undefined) };
+  return Object.fromEntries(
+    runs.flatMap((run) => Object.entries(of(run)).map(([name, value]) => [`${run}.${name}`, value] as const)),
+  );
+}
+
 /** Never rejects: what goes wrong at a point is its row's reason. */
 export async function evaluatePoint(compiled: CompiledSpace, point: Point, open: Open): Promise<Row> {
   const names = compiled.space.axes.map((axis) => axis.name);
@@ -121,12 +142,16 @@ export async function evaluatePoint(compiled: CompiledSpace, point: Point, open:
   try {
     const opened = await open(point);
     const values = new Map<string, unknown>();
-    let results: Results | undefined;
+    const { runs } = compiled.space;
+    const replayed = new Map<string | undefined, Results>();
+    const resultsOf = (run: string | undefined): Results => {
+      const results = replayed.get(run) ?? opened.replay(run);
+      replayed.set(run, results);
+      return results;
+    };
     const make = (name: string): unknown => {
-      if (name in RESULTS) {
-        results ??= opened.replay();
-        return results[name as ResultName];
-      }
+      if (runs.includes(name)) return resultsOf(name);
+      if (runs.length === 0 && name in RESULTS) return resultsOf(undefined)[name as ResultName];
       const formula = compiled.derived.get(name);
       if (formula) return formula.evaluate(scope);
       if (name in axes) return opened.axes?.[name] ?? axes[name];
@@ -134,6 +159,7 @@ export async function evaluatePoint(compiled: CompiledSpace, point: Point, open:
     };
     const scope: Scope = {
       has: (name) =>
+        runs.includes(name) ||
         (name in RESULTS && make(name) !== undefined) ||
         compiled.derived.has(name) ||
         name in axes ||
@@ -159,7 +185,7 @@ export async function evaluatePoint(compiled: CompiledSpace, point: Point, open:
     const derived = Object.fromEntries(
       [...compiled.derived.keys()].map((name) => [name, scope.get(name) as number | string | boolean]),
     );
-    return { ...base, status: 'ok', objectives, derived, results: results ?? opened.replay() };
+    return { ...base, status: 'ok', objectives, derived, results: flat(runs, resultsOf) };
   } catch (error) {
     const code = error instanceof TilewrightError ? error.exitCode : 1;
     const fault = code === 3 ? 'infeasible' : code === 2 ? 'input' : 'internal';

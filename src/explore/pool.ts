@@ -37,5 +37,13 @@ export async function workerPool(module: URL, setup: unknown, jobs: number): Pro
     // a debugger's or test runner's flags are not for workers
     execArgv: [],
   });
-  return { jobs, run: (points) => piscina.run(points), close: () => piscina.destroy() };
+  return {
+    jobs,
+    run: (points) => piscina.run(points),
+    close() {
+      // answers that are on their way when workers are stopped reach a pool that no longer waits for them
+      piscina.on('error', () => {});
+      return piscina.destroy();
+    },
+  };
 }

@@ -58,7 +58,7 @@ export function opener({ space, place, machines, workloads }: Setup): Open {
 
   return async ({ values }): Promise<Opened> => {
     let machineName = base.machine;
-    let workloadText = base.workload;
+    let workload = base.workload;
     const machineSet = Object.entries(base.set ?? {}).map(([path, value]) => `${path}=${value}`);
     const workloadSet: string[] = [];
     const pins: Record<string, { kernel?: string; params: Record<string, number> }> = {};
@@ -67,7 +67,7 @@ export function opener({ space, place, machines, workloads }: Setup): Open {
       const [root, ...rest] = path.split('.');
       const field = rest.join('.');
       if (path === 'machine') machineName = String(value);
-      else if (path === 'workload') workloadText = String(value);
+      else if (path === 'workload') workload = String(value);
       else if (root === 'machine') machineSet.push(`${field}=${value}`);
       else if (root === 'workload') workloadSet.push(`${field}=${value}`);
       else {
@@ -78,20 +78,22 @@ export function opener({ space, place, machines, workloads }: Setup): Open {
         pin.params[rest[1]!] = value;
       }
     });
-    const { machine, mapper, fields } = await kept.get(JSON.stringify([machineName, machineSet]), async () => {
-      const machine = await resolveMachine(sources[machineName!]!, machineSet);
-      return { machine, mapper: new Mapper(), fields: fieldsOf(machine) };
-    });
-    const trace = await traces.get(JSON.stringify([workloadText, workloadSet]), async () =>
-      traceOf(workloads[workloadText!]!, workloadSet),
-    );
+    const key = JSON.stringify([machineName, machineSet]);
+    const known = kept.find(key);
+    const machine = known?.machine ?? (await resolveMachine(sources[machineName!]!, machineSet));
+    const { mapper, fields } = known ?? kept.keep(key, { machine, mapper: new Mapper(), fields: fieldsOf(machine) });
+    const traceFor = (run: string | undefined): Trace => {
+      const text = typeof workload === 'object' ? workload[run!]! : workload!;
+      return traces.get(JSON.stringify([text, workloadSet]), () => traceOf(workloads[text]!, workloadSet));
+    };
+    for (const run of space.runs.length > 0 ? space.runs : [undefined]) traceFor(run);
     const { fidelity, objective, launch } = base;
     return {
       machine: fields,
       axes: resolvedAxes(space, machine),
-      replay: () =>
+      replay: (run) =>
         resultsOf(
-          simulate(trace, machine.graph, {
+          simulate(traceFor(run), machine.graph, {
             fidelity,
             objective,
             launch,
@@ -136,12 +138,15 @@ export function resultsOf(run: Simulation): Results {
 /** Keeps the last values made; what fails is not kept. */
 class Cache<T> {
   readonly #kept = new Map<string, T>();
-  async get(key: string, make: () => Promise<T>): Promise<T> {
-    const found = this.#kept.get(key);
-    if (found !== undefined) return found;
-    const made = await make();
+  find(key: string): T | undefined {
+    return this.#kept.get(key);
+  }
+  keep(key: string, made: T): T {
     if (this.#kept.size >= KEEP) this.#kept.delete(this.#kept.keys().next().value!);
     this.#kept.set(key, made);
     return made;
+  }
+  get(key: string, make: () => T): T {
+    return this.find(key) ?? this.keep(key, make());
   }
 }

@@ -12,6 +12,7 @@ import { type Axis, AxisSchema, type AxisValue, resolveAxis } from './axis.js';
 import { GOALS, type Goal } from './pareto.js';
 
 const Name = Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$' });
+const Text = Type.String({ minLength: 1 });
 const Formula = Type.String({ minLength: 1, maxLength: 2000 });
 
 export const SpaceSchema = Type.Object(
@@ -22,7 +23,12 @@ export const SpaceSchema = Type.Object(
     base: Type.Object(
       {
         machine: Type.Optional(Type.String({ minLength: 1, description: 'name of a machine, or a path to its file' })),
-        workload: Type.Optional(Type.String({ minLength: 1, description: 'as after -w: NAME:phase,key=value,…' })),
+        workload: Type.Optional(
+          Type.Union([Text, Type.Record(Name, Text, { minProperties: 1, additionalProperties: false })], {
+            description:
+              'as after -w: NAME:phase,key=value,…; or several by name, whose results are then NAME.time_s, NAME.energy_J, …',
+          }),
+        ),
         set: Type.Optional(
           Type.Record(Type.String(), Type.Union([Type.Number(), Type.String(), Type.Boolean()]), {
             description: 'fields of the machine that differ from its file in every point',
@@ -77,6 +83,8 @@ export interface Space extends Omit<SpaceFile, 'axes' | 'derived' | 'constraints
   readonly derived: NonNullable<SpaceFile['derived']>;
   readonly constraints: readonly string[];
   readonly seed: number;
+  /** Names of the workloads of a point; none when there is one without a name. */
+  readonly runs: readonly string[];
   /** Points in all. */
   readonly size: number;
 }
@@ -99,7 +107,8 @@ export function parseSpace(json: unknown, place = 'space'): Space {
     if (varied === (file.base[root] !== undefined))
       throw new InputError(`'${root}' must be given once: in base, or as the path of an axis`, place);
   }
-  const taken = new Set<string>(['machine', 'workload']);
+  const runs = typeof file.base.workload === 'object' ? Object.keys(file.base.workload) : [];
+  const taken = new Set<string>(['machine', 'workload', ...runs]);
   unique(
     axes.map((axis) => axis.path),
     'path of an axis',
@@ -124,6 +133,7 @@ export function parseSpace(json: unknown, place = 'space'): Space {
     derived: file.derived ?? [],
     constraints: file.constraints ?? [],
     seed: file.seed ?? 0,
+    runs,
     size,
   };
 }

@@ -1,6 +1,6 @@
 /** What a run found: how many points there were, why some failed, and the Pareto front; as JSON and as CSV. */
 import { type Static, Type } from '@sinclair/typebox';
-import { RESULTS, type Row } from './evaluate.js';
+import { type Row, resultNames } from './evaluate.js';
 import { paretoFront } from './pareto.js';
 import type { Space } from './space.js';
 
@@ -96,7 +96,7 @@ function reasonsOf(rows: readonly Row[]): Summary['reasons'] {
 
 /** One line a row, with a header; RFC 4180. */
 export function csvOf(space: Space, rows: readonly Row[]): string {
-  const results = Object.keys(RESULTS);
+  const results = resultNames(space);
   const axes = space.axes.map((axis) => axis.name);
   const derived = space.derived.map((d) => d.name);
   const taken = new Set([...results, ...axes, ...derived]);

@@ -97,6 +97,44 @@ describe('a point', () => {
   });
 });
 
+describe('several workloads', () => {
+  const base = { machine: 'm', workload: { prefill: 'p', decode: 'd' } };
+  const objectives = [{ name: 'time', metric: 'prefill.time_s + 10 * decode.time_s', goal: 'min' }];
+  const change = { base, objectives, constraints: ['area <= 300', 'decode.energy_J < 9'] };
+
+  test('have results under their names', async () => {
+    const replays: (string | undefined)[] = [];
+    const open: Open = () => ({
+      machine: { l2: { capacity: 50 } },
+      replay(run) {
+        replays.push(run);
+        return { time_s: run === 'prefill' ? 3 : 2, energy_J: 8 };
+      },
+    });
+    const compiled = compiledOf(change);
+    const row = await evaluatePoint(compiled, pointOf(compiled.space, 0), open);
+    expect(row).toMatchObject({ status: 'ok', objectives: { time: 23 } });
+    expect(row.results).toEqual({
+      'prefill.time_s': 3,
+      'prefill.energy_J': 8,
+      'decode.time_s': 2,
+      'decode.energy_J': 8,
+    });
+    expect(replays.sort()).toEqual(['decode', 'prefill']);
+    const excluded = await evaluatePoint(compiled, pointOf(compiled.space, 2), open);
+    expect(excluded.status).toBe('excluded');
+    expect(replays).toHaveLength(2);
+  });
+
+  test.each<[string, RegExp]>([
+    ['time_s', /unknown name 'time_s'/],
+    ['decode', /unknown result of decode 'decode'/],
+    ['decode.time', /unknown result of decode 'decode\.time'; did you mean 'decode\.time_s'/],
+  ])('are not read as %s', (metric, message) => {
+    expect(() => compiledOf({ ...change, objectives: [{ name: 'x', metric, goal: 'min' }] })).toThrow(message);
+  });
+});
+
 describe('formulas of a space', () => {
   test.each<[string, object, RegExp]>([
     [

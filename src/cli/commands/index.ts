@@ -44,6 +44,10 @@ export const COMMANDS = {
     summary: 'search a design space',
     load: () => import('./explore.js'),
   },
+  validate: {
+    summary: 'measured times beside simulated ones',
+    load: () => import('./validate.js'),
+  },
   trace: {
     summary: 'show what a workload holds, or write it as a trace',
     load: () => import('./trace.js'),
