@@ -98,6 +98,7 @@ interface Format {
   readonly before: (m: number, k: number) => Op[];
   /** Its times are multiples of the 1.024 µs of an event timer: single calls, launched one by one. */
   readonly eager?: true;
+  readonly block_scaled?: true;
 }
 
 /** Weight formats of the GEMM tables: operand dtypes and the kernels that come before the product. */
@@ -123,6 +124,7 @@ const GEMM_FORMATS: Record<string, Format> = {
   fp8_block: {
     a: 'fp8_e4m3',
     b: 'fp8_e4m3',
+    block_scaled: true,
     before: (m, k) => [elementwise('quantise by block', 'quantise', m * k, 'bf16', 'fp8_e4m3')],
   },
   nvfp4: {
@@ -165,7 +167,7 @@ function gemmRow(format: string, row: Row): Call | Skip {
   const f = GEMM_FORMATS[format];
   if (!f) return { skip: `unknown GEMM format '${format}' (known: ${Object.keys(GEMM_FORMATS).join(', ')})` };
   const [m, n, k] = [int(row, 'm'), int(row, 'n'), int(row, 'k')];
-  const op = matmul(1, m, n, k, f.a, f.b, 'bf16');
+  const op: OpOf<'matmul'> = { ...matmul(1, m, n, k, f.a, f.b, 'bf16'), ...(f.block_scaled && { block_scaled: true }) };
   return {
     ops: [...f.before(m, k), op],
     context: gemmContext(op, f.eager ? 'eager' : 'graph'),

@@ -62,6 +62,9 @@ export const OpSchemas = {
       weights: Type.Boolean({
         description: 'B is a parameter: read once a step, with reuse distance of the whole model',
       }),
+      block_scaled: Type.Optional(
+        Type.Boolean({ description: 'operands carry a scale per block along the reduction: one pass over k' }),
+      ),
       bias: Type.Boolean({ default: false }),
       activation: ActivationSchema,
       residual: Type.Boolean({ default: false }),

@@ -48,6 +48,14 @@ export const COMMANDS = {
     summary: 'measured times beside simulated ones',
     load: () => import('./validate.js'),
   },
+  validate: {
+    summary: 'compare with a table of measured times',
+    load: () => import('./validate.js'),
+  },
+  device: {
+    summary: 'the WebGPU adapters of this computer',
+    load: () => import('./device.js'),
+  },
   trace: {
     summary: 'show what a workload holds, or write it as a trace',
     load: () => import('./trace.js'),

@@ -75,6 +75,14 @@ export function matmulOp(kernel: string, shape: Readonly<Record<string, number>>
 export const matmulRejects = (op: OpOf<'matmul'>, machine: ResourceGraph): string | undefined =>
   routeOf(op, machine) ? undefined : noRoute(op, machine);
 
+const BLOCK_SCALED: readonly DType[] = ['nvfp4', 'mxfp4', 'mxfp8'];
+
+/** Why the reduction of an op is not split: libraries apply block scales in one pass over k (DeepGEMM, cuBLASLt). */
+export const splitRejects = (op: OpOf<'matmul'>, machine: ResourceGraph): string | undefined =>
+  op.block_scaled || BLOCK_SCALED.includes(op.a)
+    ? 'block-scaled operands are reduced in one pass'
+    : matmulRejects(op, machine);
+
 export const gemm: Kernel<'matmul'> = {
   name: 'gemm',
   family: 'gemm',

@@ -5,7 +5,7 @@
 import { add, copy, loop, loopVar, map, mul, type Stmt, view } from '../ir.js';
 import type { Kernel, Launch, Params } from '../kernel.js';
 import { ZERO } from '../math.js';
-import { GEMM_SHAPE, matmulOp, matmulRejects } from './gemm.js';
+import { GEMM_SHAPE, matmulOp, splitRejects } from './gemm.js';
 import { KK, M, mappingOf, matmulStep, N, planOf, tilesOf, Z } from './matmul_plan.js';
 import { matmulReference } from './matmul_reference.js';
 import { partialTensor, SPLITS, splitsFor, sumLaunch } from './matmul_split.js';
@@ -29,7 +29,7 @@ export const gemm_split_k: Kernel<'matmul'> = {
     split: { description: 'parts of k', values: SPLITS, default: 4 },
   },
   toOp: (shape, dtype) => matmulOp('gemm_split_k', shape, dtype),
-  rejects: matmulRejects,
+  rejects: splitRejects,
 
   *candidates(op, machine) {
     const route = routeOf(op, machine);

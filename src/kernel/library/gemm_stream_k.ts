@@ -25,7 +25,7 @@ import {
 } from '../ir.js';
 import type { Kernel, Launch, Params } from '../kernel.js';
 import { ZERO } from '../math.js';
-import { GEMM_SHAPE, matmulOp, matmulRejects } from './gemm.js';
+import { GEMM_SHAPE, matmulOp, splitRejects } from './gemm.js';
 import { epilogueOf, finish, KK, M, mappingOf, matmulStep, N, type Plan, planOf, tilesOf } from './matmul_plan.js';
 import { matmulReference } from './matmul_reference.js';
 import { partialDType, sumBlock, sumMapping, sumParts, sumTensors } from './matmul_split.js';
@@ -81,7 +81,7 @@ export const gemm_stream_k: Kernel<'matmul'> = {
     per_core: { description: 'workgroups per core', values: [1, 2, 3, 4], default: 1 },
   },
   toOp: (shape, dtype) => matmulOp('gemm_stream_k', shape, dtype),
-  rejects: matmulRejects,
+  rejects: splitRejects,
 
   /** Only where the last wave leaves more than a tenth of the time idle and k can be split; the largest tiles first. */
   *candidates(op, machine) {
