@@ -48,10 +48,6 @@ export const COMMANDS = {
     summary: 'measured times beside simulated ones',
     load: () => import('./validate.js'),
   },
-  validate: {
-    summary: 'compare with a table of measured times',
-    load: () => import('./validate.js'),
-  },
   device: {
     summary: 'the WebGPU adapters of this computer',
     load: () => import('./device.js'),
