@@ -26,8 +26,12 @@ const tiles = (bm: number, bn: number, bk: number, gm: number, gn: number, stage
 export const CASES: readonly Case[] = [
   { kernel: 'gemm', shape: { m: 64, n: 64, k: 48 }, dtype: 'fp32', params: tiles(32, 32, 16, 2, 1) },
   { kernel: 'gemm', shape: { m: 50, n: 39, k: 21 }, dtype: 'fp32', params: tiles(16, 32, 8, 1, 1) },
+  // three rows of tiles in panels of two
+  { kernel: 'gemm', shape: { m: 96, n: 96, k: 32 }, dtype: 'fp32', params: { ...tiles(32, 32, 16, 2, 1), panel: 2 } },
   { kernel: 'gemm', shape: { m: 64, n: 96, k: 64, batch: 2 }, dtype: 'fp16', params: tiles(64, 64, 32, 2, 2, 1) },
   { kernel: 'gemm', shape: { m: 64, n: 64, k: 64 }, dtype: 'bf16', params: tiles(64, 32, 16, 4, 1, 3) },
+  // as many elements to widen as there are lanes
+  { kernel: 'gemm', shape: { m: 32, n: 32, k: 32 }, dtype: 'fp16', params: tiles(32, 32, 8, 4, 2) },
   { kernel: 'gemm', shape: { m: 32, n: 32, k: 32 }, dtype: 'int8', params: tiles(32, 32, 32, 1, 1) },
   {
     kernel: 'gemm_split_k',

@@ -41,15 +41,17 @@ export function emitMap(sh: Shader, s: MapStmt): void {
     return;
   }
   const { cols } = s.out;
-  sh.spread(s.out.rows * cols, (e) => {
-    if (cols === 1) element({ i: 0, j: 0, r: e, c: 0 });
-    else if (s.out.rows === 1) element({ i: 0, j: 0, r: 0, c: e });
-    else {
-      sh.line(`let r = ${e} / ${cols};`);
-      sh.line(`let c = ${e} % ${cols};`);
-      element({ i: 0, j: 0, r: 'r', c: 'c' });
-    }
-  });
+  const all = () =>
+    sh.spread(s.out.rows * cols, (e) => {
+      if (cols === 1) element({ i: 0, j: 0, r: e, c: 0 });
+      else if (s.out.rows === 1) element({ i: 0, j: 0, r: 0, c: e });
+      else {
+        sh.line(`let r = ${e} / ${cols};`);
+        sh.line(`let c = ${e} % ${cols};`);
+        element({ i: 0, j: 0, r: 'r', c: 'c' });
+      }
+    });
+  sh.block('', all);
 }
 
 /** acc += a·b with plain multiply–adds: each lane loads a column of a and a row of b of its share, and multiplies all pairs. */

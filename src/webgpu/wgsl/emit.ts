@@ -82,7 +82,7 @@ export function emitWgsl(launch: Launch, options: EmitOptions = {}): ShaderText 
   const { program, added } = stageOperands(launch.program);
   const plan = planOf(program, lanes, added, options);
   const fitted = fitBuffers(plan, limits.workgroup_B, options.subgroup ?? 0, notes);
-  return assemble(fitted.plan, fitted.workgroup_B, options, limits, notes);
+  return assemble(fitted.plan, launch.mapping.panel, fitted.workgroup_B, options, limits, notes);
 }
 
 function planOf(program: Program, lanes: number, added: ReadonlySet<Stmt>, options: EmitOptions): Plan {
@@ -153,6 +153,7 @@ function forScratch(sh: Shader, subgroup: number, found: (elements: number, name
 
 function assemble(
   plan: Plan,
+  panel: number,
   workgroup_B: number,
   options: EmitOptions,
   limits: { readonly max_workgroups: number; readonly storage_buffers: number },
@@ -182,7 +183,7 @@ function assemble(
       }
     }
   };
-  const { workgroups, decode } = gridOf(sh, program, limits.max_workgroups);
+  const { workgroups, decode } = gridOf(sh, program, limits.max_workgroups, panel);
   for (const d of decode) sh.line(d);
   for (const t of program.tiles) {
     if (t.level !== 'register') continue;
@@ -304,6 +305,7 @@ function gridOf(
   sh: Shader,
   program: Program,
   most: number,
+  panel: number,
 ): { workgroups: [number, number, number]; decode: string[] } {
   const { grid } = program;
   const axis = ['x', 'y', 'z'] as const;
@@ -313,6 +315,20 @@ function gridOf(
       workgroups[d] = g.extent;
       return `let ${sh.name(g.index)} = i32(wid.${axis[d]!});`;
     });
+    const [x, y] = grid;
+    if (panel > 1 && x && y && x.extent > 1 && y.extent > 1) {
+      // the device starts workgroups in the order of wid, x fastest; they walk panels of rows, down each column
+      const each = panel * x.extent;
+      const [nx, ny] = [sh.name(x.index), sh.name(y.index)];
+      decode.splice(
+        0,
+        2,
+        `let point = i32(wid.x + wid.y * ${x.extent}u);`,
+        `let tall = min(${panel}, ${y.extent} - point / ${each} * ${panel});`,
+        `let ${nx} = point % ${each} / tall;`,
+        `let ${ny} = point / ${each} * ${panel} + point % ${each} % tall;`,
+      );
+    }
     return { workgroups, decode };
   }
   const total = grid.reduce((n, g) => n * g.extent, 1);

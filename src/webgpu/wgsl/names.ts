@@ -12,7 +12,7 @@ const TAKEN = [
   ...'bool f16 f32 i32 u32 vec2 vec3 vec4 array atomic bitcast abs ceil clamp cos exp2 floor fma log2 max min round select sin sqrt tanh dot inverseSqrt atomicAdd atomicMax atomicLoad atomicStore atomicCompareExchangeWeak workgroupBarrier storageBarrier'.split(
     ' ',
   ),
-  ...'main lane lane_id wid point tables counters meet0 meet1 i j j4 k4 kq kk e r c c4 base four line part other none nwg old swap term a_ b_ floor_div'.split(
+  ...'main lane lane_id wid point tall tables counters meet0 meet1 i j j4 k4 kq kk e r c c4 base four line part other none nwg old swap term a_ b_ floor_div'.split(
     ' ',
   ),
 ];
