@@ -9,6 +9,7 @@ import { openMachine } from './files.js';
 import { type CommonOptions, collect, common, splitSet } from './options.js';
 import { parsePins } from './pins.js';
 import { startProgress } from './progress.js';
+import type { Shown } from './timeline.js';
 import { openTrace } from './workload.js';
 
 export interface ReplayOptions extends CommonOptions {
@@ -51,6 +52,8 @@ export interface Replayed {
   readonly machine: Machine;
   readonly trace: Trace;
   readonly simulation: Simulation;
+  /** The launches of each op, in order. */
+  readonly shown: readonly Shown[];
 }
 
 /** @throws InputError, InfeasibleError */
@@ -65,6 +68,7 @@ export async function replay(machineName: string, workload: string, options: Rep
   });
   try {
     const { fidelity, objective, launch, strict } = options;
+    const shown: Shown[] = [];
     const simulation = simulate(trace, machine.graph, {
       fidelity,
       objective,
@@ -72,8 +76,9 @@ export async function replay(machineName: string, workload: string, options: Rep
       strict,
       pins,
       onProgress: (done) => progress.update(done),
+      onLaunches: (launches, context) => shown.push({ launches, context }),
     });
-    return { machine, trace, simulation };
+    return { machine, trace, simulation, shown };
   } finally {
     progress.stop();
   }

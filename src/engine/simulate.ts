@@ -23,6 +23,8 @@ export interface SimulateOptions {
   /** Shared over calls that use the same machine objects, so that equal ops are mapped once. */
   readonly mapper?: Mapper;
   readonly onProgress?: (done: number, total: number) => void;
+  /** Told the launches picked for each op, and their circumstances. */
+  readonly onLaunches?: (launches: readonly Launch[], context: Context) => void;
 }
 
 /**
@@ -109,6 +111,7 @@ function runOp(op: Op, machine: ResourceGraph, context: Context, options: OpOpti
       evaluate: (launches) => inSequence(runLaunches(launches, machine, context, 'steady')),
     });
     run = inSequence(runLaunches(choice.launches, machine, context, options.fidelity));
+    options.onLaunches?.(choice.launches, context);
   }
   return {
     id: op.id,

@@ -154,6 +154,35 @@ describe('kernel', () => {
       expect(await json(...args)).toMatchObject({ kernel: 'gemm', tile: { bm: 128, bn: 128 } });
       expect(await ok(...args, '--emit', 'program')).toMatch(/gemm/);
       expect(await ok(...args, '--emit', 'nest')).toMatch(/for /);
+      expect(await ok(...args, '--emit', 'wgsl')).toMatch(/@compute/);
+    },
+    SECONDS,
+  );
+});
+
+describe('a timeline', () => {
+  test(
+    'of a kernel and of a replay opens as a trace whose slices of one track do not overlap',
+    async () => {
+      const gemm = ['kernel', 'gemm', '-m', 'h100-sxm', '--shape', 'm=256,n=256,k=256'];
+      for (const args of [gemm, ['simulate', '-m', 'h100-sxm', '-w', 'gpt-2:decode,batch=1,context=64']]) {
+        const out = join(home, 'timeline.json');
+        await ok(...args, '--fidelity', 'event', '--timeline', out, '-q');
+        const { traceEvents } = JSON.parse(readFileSync(out, 'utf8')) as {
+          traceEvents: { ph: string; pid: number; tid: number; ts: number; dur: number }[];
+        };
+        const slices = traceEvents.filter((e) => e.ph === 'X');
+        expect(slices.length).toBeGreaterThan(10);
+        const ends = new Map<string, number>();
+        for (const { pid, tid, ts, dur } of slices) {
+          const track = `${pid}:${tid}`;
+          expect(ts).toBeGreaterThanOrEqual((ends.get(track) ?? 0) - 1e-6);
+          ends.set(track, ts + dur);
+        }
+      }
+      const ran = await run([...gemm, '--timeline', join(home, 'never.json')]);
+      expect(ran).toMatchObject({ code: 2, stderr: 'tilewright: --timeline needs --fidelity event\n' });
+      expect(existsSync(join(home, 'never.json'))).toBe(false);
     },
     SECONDS,
   );

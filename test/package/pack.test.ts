@@ -39,4 +39,6 @@ test('the packed tarball installs elsewhere and works there', async () => {
   const args = ['tilewright', 'simulate', '-m', 'a100-sxm-80gb', '-w', 'gpt-2:decode,batch=1,context=64', '--json'];
   const simulated = JSON.parse((await run('npx', args, home)).stdout) as { time_s: number };
   expect(simulated.time_s).toBeGreaterThan(0);
+  const library = "import { kernelByName } from 'tilewright'; console.log(kernelByName('gemm').op)";
+  expect((await run('node', ['--input-type=module', '-e', library], home)).stdout).toBe('matmul\n');
 }, 300_000);

@@ -4,12 +4,15 @@ import { asDType, DTYPES, type DType } from '../../base/dtype.js';
 import { InputError, unknownName } from '../../base/errors.js';
 import { simulateKernel } from '../../engine/simulate.js';
 import type { KernelSimulation } from '../../engine/simulation.js';
-import { FIDELITIES, type Fidelity } from '../../engine/types.js';
+import { COLD, FIDELITIES, type Fidelity } from '../../engine/types.js';
+import type { Launch } from '../../kernel/kernel.js';
 import { type AnyKernel, kernelsNamed } from '../../kernel/library/index.js';
 import { nestText, programText } from '../../kernel/print.js';
+import type { ResourceGraph } from '../../machine/graph.js';
 import { quantity } from '../../report/format.js';
 import { resourceInWords } from '../../report/words.js';
 import { openMachine } from '../files.js';
+import { writeOutput } from '../io.js';
 import { type CommonOptions, collect, common, splitSet } from '../options.js';
 import { emit } from '../output.js';
 import { parseAssignments } from '../pins.js';
@@ -20,7 +23,8 @@ interface Options extends CommonOptions {
   readonly shape?: string;
   readonly dtype: DType;
   readonly tile?: string;
-  readonly emit?: 'program' | 'nest';
+  readonly emit?: 'program' | 'nest' | 'wgsl';
+  readonly timeline?: string;
   readonly fidelity: Fidelity;
   readonly objective: 'time' | 'energy' | 'edp';
   readonly set?: readonly string[];
@@ -34,8 +38,13 @@ export function define(command: Command): void {
     .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
     .option('--tile <key=value,…>', 'parameters of the kernel; those left out are searched')
     .addOption(
-      new Option('--emit <what>', 'print the tile program or its loop nest instead').choices(['program', 'nest']),
+      new Option('--emit <what>', 'print the tile program, its loop nest or its shader instead').choices([
+        'program',
+        'nest',
+        'wgsl',
+      ]),
     )
+    .option('--timeline <file>', 'write what happened when, for Perfetto (with --fidelity event)')
     .addOption(new Option('--fidelity <name>', 'how closely it is simulated').choices(FIDELITIES).default('steady'))
     .addOption(
       new Option('--objective <name>', 'what tiles are picked by').choices(['time', 'energy', 'edp']).default('time'),
@@ -55,12 +64,33 @@ export function define(command: Command): void {
         kernel: one?.name,
         params,
       });
+      if (options.timeline) {
+        if (options.fidelity !== 'event') throw new InputError('--timeline needs --fidelity event');
+        const { timelineOf } = await import('../timeline.js');
+        const timeline = timelineOf([{ launches: choice.launches, context: COLD }], machine.graph);
+        writeOutput(options.timeline, JSON.stringify(timeline));
+      }
       if (options.emit) {
-        const print = options.emit === 'nest' ? nestText : programText;
-        const programs = choice.launches.map(({ program }) => print(program));
+        const programs = await printed(choice.launches, options.emit, machine.graph);
         await emit(options, { json: () => ({ programs }), text: () => programs.join('\n\n') });
       } else await emit(options, { json: () => result, text: () => kernelText(result) });
     });
+}
+
+/** Of each launch. A shader is one for a device that offers what the machine has. */
+async function printed(
+  launches: readonly Launch[],
+  what: NonNullable<Options['emit']>,
+  { cores }: ResourceGraph,
+): Promise<string[]> {
+  if (what === 'program') return launches.map(({ program }) => programText(program));
+  if (what === 'nest') return launches.map(({ program }) => nestText(program));
+  const { emitLaunches } = await import('../../webgpu/program.js');
+  return emitLaunches(launches, {
+    f16: true,
+    workgroup_B: cores.shared_per_workgroup_B,
+    max_lanes: cores.max_lanes_per_workgroup,
+  }).map(({ wgsl }) => wgsl);
 }
 
 function dtypeOf(text: string): DType {

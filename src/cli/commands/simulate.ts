@@ -4,6 +4,7 @@ import { InputError } from '../../base/errors.js';
 import { runOf } from '../../report/from-simulation.js';
 import { textTable } from '../../report/table.js';
 import { energyTable, figuresTable, limitsTable, opsTable } from '../../report/tables.js';
+import { writeOutput } from '../io.js';
 import { emit, note } from '../output.js';
 import { type Replayed, type ReplayOptions, replay, replayOptions, workloadOf } from '../replay.js';
 import { bold, STYLE, yellow } from '../style.js';
@@ -20,9 +21,15 @@ export function define(command: Command): void {
     .requiredOption('-m, --machine <name>', 'name of a machine, or a path to its file')
     .option('-w, --workload <text>', 'NAME:phase,key=value,… such as llama-2-7b:decode,batch=8,context=2048')
     .option('--trace <file>', 'a trace of ops (JSON Lines) instead')
+    .option('--timeline <file>', 'write what happened when, for Perfetto (with --fidelity event)')
     .action(async (options: Options) => {
+      if (options.timeline) needsEvent(options, '--timeline');
       const replayed = await replay(options.machine, workloadOf(options), options);
       for (const warning of replayed.simulation.warnings) note(options, `${yellow('warning:')} ${warning}`);
+      if (options.timeline) {
+        const { timelineOf } = await import('../timeline.js');
+        writeOutput(options.timeline, JSON.stringify(timelineOf(replayed.shown, replayed.machine.graph)));
+      }
       await emit(options, { json: () => replayed.simulation, text: () => simulationText(replayed) });
     });
 }
@@ -37,7 +44,7 @@ export function simulationText({ simulation, machine }: Pick<Replayed, 'simulati
   return parts.join('\n\n');
 }
 
-/** Guards commands whose option asks for what a fidelity cannot give. */
+/** @throws InputError when an option asks for what only the event engine gives. */
 export function needsEvent(options: { readonly fidelity: string }, what: string): void {
   if (options.fidelity !== 'event') throw new InputError(`${what} needs --fidelity event`);
 }
