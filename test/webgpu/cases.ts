@@ -40,6 +40,18 @@ export const CASES: readonly Case[] = [
     params: { ...tiles(32, 32, 16, 1, 1), split: 4 },
   },
   { kernel: 'gemm_stream_k', shape: { m: 64, n: 64, k: 64 }, dtype: 'fp32', params: tiles(32, 32, 16, 1, 1) },
+  {
+    kernel: 'conv2d',
+    shape: { in_channels: 16, out_channels: 32, height: 9, width: 10, kernel: 3, stride: 2, padding: 1 },
+    dtype: 'fp32',
+    params: tiles(32, 32, 16, 1, 1),
+  },
+  {
+    kernel: 'grouped_gemm',
+    shape: { rows: 80, n: 32, k: 32, groups: 3 },
+    dtype: 'fp32',
+    params: tiles(32, 32, 16, 1, 1),
+  },
   { kernel: 'gemv', shape: { n: 128, k: 256 }, dtype: 'fp32' },
   { kernel: 'softmax', shape: { rows: 6, cols: 200 }, dtype: 'fp32' },
   { kernel: 'softmax', shape: { rows: 8, cols: 256 }, dtype: 'fp16', params: { rows: 4, groups: 4, block: 0 } },
@@ -87,6 +99,7 @@ export const CASES: readonly Case[] = [
   { kernel: 'gather', shape: { rows: 20, cols: 48, table_rows: 64 }, dtype: 'fp32', index: (i) => (i * 29) % 64 },
   { kernel: 'scatter_add', shape: { rows: 12, cols: 32, fan_in: 2 }, dtype: 'fp32', index: (i) => (i * 5) % 6 },
   { kernel: 'kv_append', shape: { rows: 6, cols: 64 }, dtype: 'fp32', index: (i) => 5 - i },
+  { kernel: 'scatter_combine', shape: { rows: 12, cols: 32, fan_in: 2 }, dtype: 'fp32' },
   { kernel: 'rotary', shape: { rows: 5, heads: 4, head_dim: 32 }, dtype: 'fp32' },
   { kernel: 'topk', shape: { rows: 6, cols: 32, k: 2 }, dtype: 'fp32' },
 ];

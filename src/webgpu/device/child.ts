@@ -1,3 +1,4 @@
+/// <reference types="@webgpu/types" />
 /** The process that holds the device. Its parent asks over IPC and ends it when it takes too long; it ends with its parent. */
 import { type DawnOptions, openDawn } from './dawn.js';
 import { DeviceError, type DeviceErrorKind } from './errors.js';

@@ -1,3 +1,4 @@
+/// <reference types="@webgpu/types" />
 /** Dawn in Node: npm `webgpu`, an optional dependency, loaded only when asked for. */
 import { noPackage } from './errors.js';
 
@@ -10,9 +11,10 @@ export interface DawnOptions {
 
 /** A new Dawn instance with timestamps not rounded. Throws DeviceError when the package is not there. */
 export async function openDawn(options: DawnOptions = {}): Promise<GPU> {
-  const webgpu = await import('webgpu').catch((e: Error) => {
+  // not typed by the package, which may be absent when this is compiled
+  const webgpu = (await import('webgpu' as string).catch((e: Error) => {
     throw noPackage(e.message.split('\n')[0] ?? '');
-  });
+  })) as { create(options: readonly string[]): GPU };
   const on = ['allow_unsafe_apis', ...(options.robustness === false ? ['disable_robustness'] : [])];
   return webgpu.create([
     `enable-dawn-features=${on.join(',')}`,
