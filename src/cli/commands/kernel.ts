@@ -4,13 +4,15 @@ import { asDType, DTYPES, type DType } from '../../base/dtype.js';
 import { InputError, unknownName } from '../../base/errors.js';
 import { simulateKernel } from '../../engine/simulate.js';
 import type { KernelSimulation } from '../../engine/simulation.js';
-import { COLD, FIDELITIES, type Fidelity } from '../../engine/types.js';
+import { COLD, type Context, FIDELITIES, type Fidelity } from '../../engine/types.js';
 import type { Launch } from '../../kernel/kernel.js';
-import { type AnyKernel, kernelsNamed } from '../../kernel/library/index.js';
+import { KERNEL_LIST, kernelsNamed } from '../../kernel/library/index.js';
 import { nestText, programText } from '../../kernel/print.js';
+import { parseShape } from '../../kernel/shape.js';
 import type { ResourceGraph } from '../../machine/graph.js';
 import { quantity } from '../../report/format.js';
 import { resourceInWords } from '../../report/words.js';
+import { compulsoryBytesOf, type Op } from '../../workload/op.js';
 import { openMachine } from '../files.js';
 import { writeOutput } from '../io.js';
 import { type CommonOptions, collect, common, splitSet } from '../options.js';
@@ -27,12 +29,14 @@ interface Options extends CommonOptions {
   readonly timeline?: string;
   readonly fidelity: Fidelity;
   readonly objective: 'time' | 'energy' | 'edp';
+  readonly cache: 'cold' | 'warm';
+  readonly launch: 'graph' | 'eager';
   readonly set?: readonly string[];
 }
 
 export function define(command: Command): void {
   common(command)
-    .argument('<name>', 'a kernel, or a family of kernels (tilewright list kernels)')
+    .argument('<name>', 'a kernel, or a family of kernels to pick from (tilewright list kernels)')
     .requiredOption('-m, --machine <name>', 'name of a machine, or a path to its file')
     .option('--shape <key=value,…>', 'dimensions, such as m=4096,n=4096,k=4096')
     .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
@@ -49,25 +53,29 @@ export function define(command: Command): void {
     .addOption(
       new Option('--objective <name>', 'what tiles are picked by').choices(['time', 'energy', 'edp']).default('time'),
     )
+    .addOption(new Option('--cache <state>', 'what the caches hold before').choices(['cold', 'warm']).default('cold'))
+    .addOption(
+      new Option('--launch <how>', 'from a captured graph, or one by one').choices(['graph', 'eager']).default('graph'),
+    )
     .addOption(new Option('--set <path=value>', 'override a field of the machine').argParser(collect))
     .action(async (name: string, options: Options) => {
       const kernels = kernelsNamed(name);
       const machine = await openMachine(options.machine, splitSet(options.set).machine);
-      const shape = parseAssignments(options.shape ?? '', `--shape ${options.shape ?? ''}`);
+      const shape = parseShape(options.shape ?? '', kernels[0]!.shape);
       const params = options.tile === undefined ? undefined : parseAssignments(options.tile, `--tile ${options.tile}`);
-      const one = kernels.length === 1 ? kernels[0]! : undefined;
-      if (params && one) checkParams(one, params, `--tile ${options.tile}`);
       const op = kernels[0]!.toOp(shape, options.dtype);
+      const context = contextOf(op, options);
       const { result, choice } = simulateKernel(op, machine.graph, {
         fidelity: options.fidelity,
         objective: options.objective,
-        kernel: one?.name,
+        kernel: pinned(name, params !== undefined),
         params,
+        context,
       });
       if (options.timeline) {
         if (options.fidelity !== 'event') throw new InputError('--timeline needs --fidelity event');
         const { timelineOf } = await import('../timeline.js');
-        const timeline = timelineOf([{ launches: choice.launches, context: COLD }], machine.graph);
+        const timeline = timelineOf([{ launches: choice.launches, context }], machine.graph);
         writeOutput(options.timeline, JSON.stringify(timeline));
       }
       if (options.emit) {
@@ -93,20 +101,25 @@ async function printed(
   }).map(({ wgsl }) => wgsl);
 }
 
+/** A name of one kernel is that kernel; a family is searched whole, unless a tile is given for its kernel of that name. */
+function pinned(name: string, tile: boolean): string | undefined {
+  const family = KERNEL_LIST.filter((k) => k.family === name);
+  const exact = KERNEL_LIST.some((k) => k.name === name);
+  return exact && (tile || family.length <= 1) ? name : undefined;
+}
+
+/** Cold: nothing is in the caches. Warm: the same call ran just before. */
+function contextOf(op: Op, options: Options): Context {
+  if (options.cache === 'cold') return { ...COLD, launch: options.launch };
+  const { read_B, write_B } = compulsoryBytesOf(op);
+  const bytes = read_B + write_B;
+  return { launch: options.launch, reuse_B: { weight: bytes, activation: bytes, kv: bytes, index: bytes } };
+}
+
 function dtypeOf(text: string): DType {
   const dtype = asDType(text);
   if (!dtype) throw unknownName('number format', text, DTYPES, '--dtype');
   return dtype;
-}
-
-function checkParams(kernel: AnyKernel, params: Readonly<Record<string, number>>, place: string): void {
-  const names = Object.keys(kernel.params);
-  for (const [name, value] of Object.entries(params)) {
-    if (!names.includes(name)) throw unknownName(`parameter of ${kernel.name}`, name, names, place);
-    const { values } = kernel.params[name]!;
-    if (!values.includes(value))
-      throw new InputError(`${name}=${value} is not a legal value; legal: ${values.join(', ')}`, place);
-  }
 }
 
 function kernelText(result: KernelSimulation): string {
