@@ -1,67 +1,62 @@
 /**
  * The least bytes that any schedule of an op must move across a boundary with `capacity_B` of fast memory on the near
- * side: the larger of the compulsory traffic (each input read once, each result written once) and the I/O lower bound.
- *
- * matmul: Q ≥ 2mnk/√M − 2M elements (Smith, Lowery, Langou, van de Geijn, arXiv 1702.02017); reads and writes.
- * attention: Q ≥ N²d²/(4M + 2d²) − M elements for M ≥ d²/2, from the M-partition lemma of Saha and Ye (arXiv 2402.07443)
- * with Hong and Kung's Q ≥ M(P(2M) − 1); N² becomes the query–key pairs that the mask lets through.
+ * side: the larger of the compulsory traffic (each input read once, each result written once) and what the op's family
+ * says. One family per file; the registry names them all.
  */
-import { bytesOf } from '../base/dtype.js';
-import { attentionPairs, compulsoryBytesOf, type Op } from '../workload/op.js';
+import { compulsoryBytesOf, type Op, type OpKind, type OpOf } from '../workload/op.js';
+import { attentionTerms } from './families/attention.js';
+import { convolutionTerms } from './families/convolution.js';
+import { groupedTerms, matmulTerms } from './families/matmul.js';
+import { rowTerms } from './families/rows.js';
+import { compulsory, strongest, type Term } from './term.js';
 
 export interface LeastIo {
   readonly bytes: number;
   readonly compulsory_B: number;
   readonly formula: string;
   readonly source: string;
+  /** For which schedules it holds. */
+  readonly range: string;
 }
 
-export function leastIo(op: Op, capacity_B: number): LeastIo {
+type Family<K extends OpKind> = (
+  op: OpOf<K>,
+  capacity_B: number,
+  cores: number,
+  compulsory_B: number,
+) => readonly Term[];
+
+/** Ops that use each element for one result (or for one row of results) move no more than the compulsory bytes. */
+const streams = (): readonly Term[] => [];
+
+/** What each kind of op moves beyond its compulsory traffic. */
+export const FAMILIES = {
+  matmul: matmulTerms,
+  grouped_matmul: groupedTerms,
+  attention: attentionTerms,
+  conv2d: convolutionTerms,
+  softmax: (op, M, cores, least_B) => rowTerms(op.rows, op.cols, op.dtype, M * cores, least_B),
+  normalise: (op, M, cores, least_B) => rowTerms(op.rows, op.cols, op.dtype, M * cores, least_B),
+  elementwise: streams,
+  rotary: streams,
+  kv_append: streams,
+  gather: streams,
+  scatter: streams,
+  topk: streams,
+  transpose: streams,
+  reduce: streams,
+  collective: streams,
+} satisfies { readonly [K in OpKind]: Family<K> };
+
+/** Every bound that holds for the op, compulsory traffic first. */
+export function termsOf(op: Op, capacity_B: number, cores = 1): [Term, ...Term[]] {
   const { read_B, write_B } = compulsoryBytesOf(op);
-  const compulsory_B = read_B + write_B;
-  const compulsory: LeastIo = {
-    bytes: compulsory_B,
-    compulsory_B,
-    formula: 'inputs once + results once',
-    source: 'compulsory traffic',
-  };
-  const larger = (elements: number, width_B: number, formula: string, source: string): LeastIo =>
-    elements * width_B > compulsory_B ? { bytes: elements * width_B, compulsory_B, formula, source } : compulsory;
-  switch (op.kind) {
-    case 'matmul': {
-      const width = Math.min(bytesOf(op.a), bytesOf(op.b), bytesOf(op.c));
-      const M = capacity_B / width;
-      return larger(
-        op.batch * ((2 * op.m * op.n * op.k) / Math.sqrt(M) - 2 * M),
-        width,
-        '2mnk/√M − 2M',
-        'Smith et al., arXiv 1702.02017',
-      );
-    }
-    case 'grouped_matmul': {
-      const width = Math.min(bytesOf(op.a), bytesOf(op.b), bytesOf(op.c));
-      const M = capacity_B / width;
-      return larger(
-        (2 * op.rows * op.n * op.k) / Math.sqrt(M) - 2 * M * op.groups,
-        width,
-        'Σ 2mnk/√M − 2M',
-        'Smith et al., arXiv 1702.02017',
-      );
-    }
-    case 'attention': {
-      const width = Math.min(bytesOf(op.q), bytesOf(op.kv), bytesOf(op.o));
-      const M = capacity_B / width;
-      const d = op.head_dim;
-      if (M < (d * d) / 2) return compulsory;
-      const perHead = attentionPairs(op) / op.batch;
-      return larger(
-        op.batch * op.heads * ((perHead * d * d) / (4 * M + 2 * d * d) - M),
-        width,
-        'N²d²/(4M + 2d²) − M',
-        'Saha and Ye, arXiv 2402.07443',
-      );
-    }
-    default:
-      return compulsory;
-  }
+  const family = FAMILIES[op.kind] as Family<OpKind>;
+  return [compulsory(read_B + write_B), ...family(op, capacity_B, cores, read_B + write_B)];
+}
+
+/** `cores` that share the work, each with `capacity_B` of its own: what they move together. */
+export function leastIo(op: Op, capacity_B: number, cores = 1): LeastIo {
+  const terms = termsOf(op, capacity_B, cores);
+  return { ...strongest(terms), compulsory_B: terms[0].bytes };
 }

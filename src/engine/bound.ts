@@ -34,7 +34,8 @@ export function runBound(op: Op, machine: ResourceGraph, context: Context): RunR
   const links: Record<string, number> = {};
   const home = machine.stores.find((s) => s.role === 'home')!;
   const cache = machine.stores.find((s) => s.role === 'cache' && s.scope === 'machine');
-  const near_B = cores.shared_B + cores.registers_B;
+  const own_B = Math.max(0, ...machine.units.map((u) => u.accumulator_B ?? 0));
+  const near_B = cores.shared_B + cores.registers_B + own_B;
   if (op.kind === 'collective') {
     const peer = machine.links.find((l) => l.to === 'peer');
     const bytes =
@@ -52,7 +53,9 @@ export function runBound(op: Op, machine: ResourceGraph, context: Context): RunR
     moved[home.id] = { read_B: Math.max(0, dram.bytes - write_B - kept), write_B };
     busy[home.id] = Math.max(0, dram.bytes - kept - lazy) / home.read_B_per_s;
     if (cache) {
-      const bytes = Math.max(read_B + write_B, leastIo(op, near_B).bytes - (cores.count - 1) * 2 * near_B);
+      // cores that one read serves count as one
+      const together = cores.multicast ?? 1;
+      const { bytes } = leastIo(op, near_B * together, Math.ceil(cores.count / together));
       moved[cache.id] = { read_B: bytes - write_B, write_B };
       busy[cache.id] = bytes / (cache.read_B_per_s + (cache.shared_port ? 0 : cache.write_B_per_s));
     }

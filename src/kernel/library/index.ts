@@ -3,6 +3,7 @@ import { unknownName } from '../../base/errors.js';
 import type { Op, OpKind } from '../../workload/op.js';
 import type { Kernel } from '../kernel.js';
 import { attention_fused } from './attention_fused.js';
+import { attention_small_memory } from './attention_small_memory.js';
 import { attention_split } from './attention_split.js';
 import { attention_two_pass } from './attention_two_pass.js';
 import { attention_unfused } from './attention_unfused.js';
@@ -41,6 +42,7 @@ export const KERNELS = {
   attention_split,
   attention_two_pass,
   attention_unfused,
+  attention_small_memory,
   softmax,
   layernorm,
   rmsnorm,
