@@ -8,7 +8,8 @@ import type { Bytes } from '../kernel/interpret/counts.js';
 import type { Tensor } from '../kernel/ir.js';
 import type { Launch } from '../kernel/kernel.js';
 import type { AdapterInfo, Job, JobBuffer, JobResult, JobStep, TimingRequest } from './device/job.js';
-import { type Binding, type EmitOptions, emitWgsl, type ShaderText } from './wgsl/emit.js';
+import { emitWgsl } from './wgsl/emit.js';
+import type { Binding, EmitOptions, ShaderText } from './wgsl/options.js';
 import { packTensor, sizeOf, unpackTensor } from './wgsl/pack.js';
 
 /** A device that runs jobs: DeviceProcess in Node; in a browser a Runner with the adapter's info. */
@@ -42,6 +43,7 @@ export interface ProgramRun {
   readonly counts?: readonly DeviceCounts[];
   readonly timing?: JobResult['timing'];
   readonly compile_s: readonly number[];
+  readonly first_run_s: number;
 }
 
 /** What a device's adapter lets the emitter use. */
@@ -105,6 +107,7 @@ export async function runLaunches(
       : undefined,
     timing: result.timing,
     compile_s: result.compile_s,
+    first_run_s: result.first_run_s,
   };
 }
 

@@ -58,6 +58,8 @@ export interface JobResult {
   readonly timing?: Timing;
   /** Seconds that compiling took, per step (0 where the shader was compiled before). */
   readonly compile_s: readonly number[];
+  /** Seconds of the first run of the steps; some drivers (lavapipe) compile only then. */
+  readonly first_run_s: number;
 }
 
 export interface AdapterInfo {

@@ -45,7 +45,7 @@ export class Runner {
       pipelines.push(known ?? (await this.compile(step)));
       compile_s.push(known ? 0 : (performance.now() - start) / 1000);
     }
-    if (job.compileOnly) return { read: {}, compile_s };
+    if (job.compileOnly) return { read: {}, compile_s, first_run_s: 0 };
     this.checkSizes(job);
     for (const b of job.buffers)
       buffers.set(
@@ -83,8 +83,10 @@ export class Runner {
       encoder.copyBufferToBuffer(source, 0, target, 0, source.size);
       return { name, target };
     });
+    const start = performance.now();
     device.queue.submit([encoder.finish()]);
     await device.queue.onSubmittedWorkDone();
+    const first_run_s = (performance.now() - start) / 1000;
     const read: Record<string, Uint8Array> = {};
     for (const { name, target } of staging) {
       await target.mapAsync(GPU_MAP_READ);
@@ -93,7 +95,7 @@ export class Runner {
       target.unmap();
     }
     const timing = job.timing ? await timeSteps(this.open, prepared, job.timing) : undefined;
-    return { read, timing, compile_s };
+    return { read, timing, compile_s, first_run_s };
   }
 
   private async compile(step: JobStep): Promise<GPUComputePipeline> {

@@ -10,67 +10,18 @@
  */
 import { InfeasibleError } from '../../base/errors.js';
 import { checkProgram } from '../../kernel/check.js';
-import { isTile, type Loop, type Program, type Reduce, type Stmt, type Tensor, type Tile } from '../../kernel/ir.js';
+import { isTile, type Program, type Stmt, type Tensor, type Tile } from '../../kernel/ir.js';
 import type { Launch } from '../../kernel/kernel.js';
-import { stmtText } from '../../kernel/print.js';
-import { type LoopNode, type Node, type Place, placeBarriers, type Work } from './barriers.js';
-import { emitMap, emitMma, emitReduce, emitReduceMeet, planReduce } from './compute.js';
-import { emitCopy, emitGather, emitScatter } from './copy.js';
+import { type Node, placeBarriers } from './barriers.js';
+import { gridOf } from './dispatch.js';
 import { laneGrids } from './layout.js';
+import { forEachStmt, forScratch, lower, sharedTensors, tensorsOf } from './lower.js';
+import { type Binding, DEFAULT_LIMITS, type EmitOptions, type ShaderText } from './options.js';
 import { rangesOf } from './range.js';
 import { type Plan, Shader } from './shader.js';
 import { doubleBuffered, stageOperands } from './stage.js';
-import { SCALAR_B, type Scalar, substitution } from './types.js';
+import { SCALAR_B, substitution } from './types.js';
 import { vectorised } from './vectors.js';
-
-/** What the device offers; browsers and Dawn give at least DEFAULT_LIMITS (WebGPU §3.6.2). */
-export interface EmitOptions {
-  /** shader-f16 is there. */
-  readonly f16?: boolean;
-  /** Fewest lanes of a subgroup, to reduce with shuffles inside one; 0 or absent: through workgroup memory. */
-  readonly subgroup?: number;
-  readonly workgroup_B?: number;
-  readonly max_lanes?: number;
-  readonly max_workgroups?: number;
-  readonly storage_buffers?: number;
-  /**
-   * Hides the bounds of long loops from the compiler, so that it does not unroll them: a CPU device's compiler takes
-   * tens of seconds over long straight code.
-   */
-  readonly compact?: boolean;
-  /** Adds counters of every access. */
-  readonly counting?: boolean;
-}
-export const DEFAULT_LIMITS = {
-  workgroup_B: 16384,
-  max_lanes: 256,
-  max_workgroups: 65535,
-  storage_buffers: 8,
-} as const;
-
-export interface Binding {
-  /** A tensor's name, or `tables` or `counters`. */
-  readonly name: string;
-  readonly type: Scalar;
-  readonly elements: number;
-  readonly tensor?: Tensor;
-}
-export interface ShaderText {
-  readonly wgsl: string;
-  readonly entry: 'main';
-  readonly lanes: number;
-  readonly workgroups: readonly [number, number, number];
-  /** In order of their binding numbers. */
-  readonly bindings: readonly Binding[];
-  /** Contents of the `tables` buffer; empty when there is none. */
-  readonly tables: readonly number[];
-  /** What each counter counts, in order, when counting. */
-  readonly counters: readonly string[];
-  readonly workgroup_B: number;
-  readonly barriers: number;
-  /** What differs from the program: formats WGSL lacks, buffers folded. */
-  readonly notes: readonly string[];
-}
 
 /** Throws InputError on an ill-formed program, InfeasibleError where the device's limits are too small for it. */
 export function emitWgsl(launch: Launch, options: EmitOptions = {}): ShaderText {
@@ -134,21 +85,6 @@ function fitBuffers(
     }
   }
   return { plan: { ...plan, buffers }, workgroup_B: total };
-}
-
-/** The two places in workgroup memory where lanes meet in reductions; alternating, so that one barrier a meeting will do. */
-const SCRATCH = ['meet0', 'meet1'] as const;
-function forScratch(sh: Shader, subgroup: number, found: (elements: number, name: string) => void): void {
-  const sizes = [0, 0];
-  let n = 0;
-  forEachStmt(sh.plan.program.body, (s) => {
-    if (s.kind !== 'reduce') return;
-    const p = planReduce(sh, s, subgroup);
-    if (p.meet !== 'memory') return;
-    const at = n++ % SCRATCH.length;
-    sizes[at] = Math.max(sizes[at]!, p.lines * p.parts);
-  });
-  for (const [i, size] of sizes.entries()) if (size > 0) found(size, SCRATCH[i]!);
 }
 
 function assemble(
@@ -219,6 +155,31 @@ function assemble(
     if (note && !notes.includes(note)) notes.push(note);
   }
 
+  const head = headOf(sh, bindings, notes, lanes, subgroup);
+  return {
+    wgsl: `${[...head, ...sh.lines, '}'].join('\n')}\n`,
+    entry: 'main',
+    lanes,
+    workgroups,
+    bindings,
+    tables,
+    counters,
+    workgroup_B,
+    barriers,
+    notes,
+  };
+}
+
+/** Everything above the body: directives, bindings, workgroup memory, helpers, the entry point. */
+function headOf(
+  sh: Shader,
+  bindings: readonly Binding[],
+  notes: readonly string[],
+  lanes: number,
+  subgroup: number,
+): string[] {
+  const { plan } = sh;
+  const { program } = plan;
   const written = new Set<Tensor>();
   forEachStmt(program.body, (s) => {
     if ((s.kind === 'copy' || s.kind === 'scatter') && !isTile(s.to)) written.add(s.to.tensor);
@@ -277,18 +238,7 @@ function assemble(
     '  let lane = i32(lane_id);',
     ...(hidden ? ['  let none = i32(nwg.z >> 31u); // 0, which no compiler can know'] : []),
   );
-  return {
-    wgsl: `${[...head, ...sh.lines, '}'].join('\n')}\n`,
-    entry: 'main',
-    lanes,
-    workgroups,
-    bindings,
-    tables,
-    counters,
-    workgroup_B,
-    barriers,
-    notes,
-  };
+  return head;
 }
 
 /** Elements from the first to the last of a tensor as it lies in memory, a whole number of vectors. */
@@ -298,160 +248,4 @@ export function storageElements(t: Tensor): number {
     ? t.dims.reduce((n, d, i) => n + (d - 1) * strides[i]!, 0) + 1
     : t.dims.reduce((a, b) => a * b, 1);
   return Math.ceil(last / 4) * 4;
-}
-
-/** How grid points are numbered: directly while there are at most three dims of legal size, else in one row. */
-function gridOf(
-  sh: Shader,
-  program: Program,
-  most: number,
-  panel: number,
-): { workgroups: [number, number, number]; decode: string[] } {
-  const { grid } = program;
-  const axis = ['x', 'y', 'z'] as const;
-  if (grid.length <= 3 && grid.every((g) => g.extent <= most)) {
-    const workgroups: [number, number, number] = [1, 1, 1];
-    const decode = grid.map((g, d) => {
-      workgroups[d] = g.extent;
-      return `let ${sh.name(g.index)} = i32(wid.${axis[d]!});`;
-    });
-    const [x, y] = grid;
-    if (panel > 1 && x && y && x.extent > 1 && y.extent > 1) {
-      // the device starts workgroups in the order of wid, x fastest; they walk panels of rows, down each column
-      const each = panel * x.extent;
-      const [nx, ny] = [sh.name(x.index), sh.name(y.index)];
-      decode.splice(
-        0,
-        2,
-        `let point = i32(wid.x + wid.y * ${x.extent}u);`,
-        `let tall = min(${panel}, ${y.extent} - point / ${each} * ${panel});`,
-        `let ${nx} = point % ${each} / tall;`,
-        `let ${ny} = point / ${each} * ${panel} + point % ${each} % tall;`,
-      );
-    }
-    return { workgroups, decode };
-  }
-  const total = grid.reduce((n, g) => n * g.extent, 1);
-  const x = Math.min(total, most);
-  const y = Math.ceil(total / x);
-  if (y > most)
-    throw new InfeasibleError(`${program.name} has ${total} workgroups, the device dispatches ${most ** 2}`);
-  const decode = [`var point = i32(wid.x${y > 1 ? ` + wid.y * ${x}u` : ''});`];
-  if (x * y > total) decode.push(`if (point >= ${total}) { return; }`);
-  for (const [d, g] of grid.entries()) {
-    decode.push(`let ${sh.name(g.index)} = point${d === grid.length - 1 ? '' : ` % ${g.extent}`};`);
-    if (d < grid.length - 1) decode.push(`point = point / ${g.extent};`);
-  }
-  return { workgroups: [x, y, 1], decode };
-}
-
-/** Tensors that some statement touches; others are not bound. */
-function tensorsOf(program: Program): Set<Tensor> {
-  const used = new Set<Tensor>();
-  forEachStmt(program.body, (s) => {
-    if (s.kind === 'copy') for (const x of [s.from, s.to]) if (!isTile(x)) used.add(x.tensor);
-    if (s.kind === 'gather') used.add(s.from.tensor);
-    if (s.kind === 'scatter') used.add(s.to.tensor);
-  });
-  return used;
-}
-
-/** Tensors that a program both reads and writes: lanes of a workgroup must wait for each other's stores. */
-function sharedTensors(program: Program): Set<Tensor> {
-  const [read, written] = [new Set<Tensor>(), new Set<Tensor>()];
-  forEachStmt(program.body, (s) => {
-    if (s.kind === 'copy' && !isTile(s.from)) read.add(s.from.tensor);
-    if (s.kind === 'gather') read.add(s.from.tensor);
-    if ((s.kind === 'copy' || s.kind === 'scatter') && !isTile(s.to)) written.add(s.to.tensor);
-  });
-  return new Set([...read].filter((t) => written.has(t)));
-}
-
-/** One node per statement, two for a reduction whose lanes meet in workgroup memory. */
-function lower(sh: Shader, program: Program, subgroup: number): Node[] {
-  const places = new Map<string, Place>(SCRATCH.map((name) => [name, { name }]));
-  const tensors = sharedTensors(program);
-  let meetings = 0;
-  const work = (title: string, reads: readonly Place[], writes: readonly Place[], emit: () => void): Work => ({
-    kind: 'work',
-    reads,
-    writes,
-    barrier: false,
-    emit: () => {
-      if (title !== '') sh.line(`// ${title}`);
-      emit();
-    },
-  });
-  const scoped = (emit: () => void) => () => sh.block('', emit);
-  const shared = (...tiles: readonly Tile[]): Place[] => tiles.filter((t) => t.level === 'shared');
-  const tensor = (t: Tensor): Place[] => (tensors.has(t) ? [t] : []);
-  const reduceNodes = (s: Reduce): Node[] => {
-    const p = planReduce(sh, s, subgroup);
-    const held = s.accumulate ? shared(s.from, s.to) : shared(s.from);
-    if (p.meet !== 'memory') return [work(stmtText(s), held, shared(s.to), () => emitReduce(sh, s, p, ''))];
-    const name = SCRATCH[meetings++ % SCRATCH.length]!;
-    const place = places.get(name)!;
-    return [
-      work(stmtText(s), shared(s.from), [place], () => emitReduce(sh, s, p, name)),
-      work('', s.accumulate ? [place, ...shared(s.to)] : [place], shared(s.to), () => emitReduceMeet(sh, s, p, name)),
-    ];
-  };
-  const visit = (body: readonly Stmt[]): Node[] => body.flatMap(nodesOf);
-  const nodesOf = (s: Stmt): Node[] => {
-    const title = stmtText(s);
-    switch (s.kind) {
-      case 'loop':
-        return [loopNode(sh, s, visit(s.body))];
-      case 'copy': {
-        const reads = isTile(s.from) ? shared(s.from) : tensor(s.from.tensor);
-        const writes = isTile(s.to) ? shared(s.to) : tensor(s.to.tensor);
-        return [
-          work(
-            title,
-            reads,
-            writes,
-            scoped(() => emitCopy(sh, s)),
-          ),
-        ];
-      }
-      case 'mma':
-        return [work(title, shared(s.a, s.b, s.acc), shared(s.acc), () => emitMma(sh, s))];
-      case 'map':
-        return [work(title, shared(...s.ins), shared(s.out), () => emitMap(sh, s))];
-      case 'reduce':
-        return reduceNodes(s);
-      case 'gather':
-        return [
-          work(
-            title,
-            [...shared(s.index), ...tensor(s.from.tensor)],
-            shared(s.to),
-            scoped(() => emitGather(sh, s)),
-          ),
-        ];
-      case 'scatter':
-        return [
-          work(
-            title,
-            shared(s.index, s.from),
-            tensor(s.to.tensor),
-            scoped(() => emitScatter(sh, s)),
-          ),
-        ];
-    }
-  };
-  return visit(program.body);
-}
-
-function loopNode(sh: Shader, loop: Loop, body: readonly Node[]): LoopNode {
-  const alternating = new Set<Place>();
-  for (const [t, indices] of sh.plan.buffers) if (indices.has(loop.index)) alternating.add(t);
-  return { kind: 'loop', loop, body, alternating, barrier: false };
-}
-
-function forEachStmt(body: readonly Stmt[], found: (s: Stmt) => void): void {
-  for (const s of body) {
-    found(s);
-    if (s.kind === 'loop') forEachStmt(s.body, found);
-  }
 }

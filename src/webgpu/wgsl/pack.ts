@@ -1,6 +1,6 @@
 /** Tensors between logical row-major doubles and the bytes that a shader binds. */
 import { stridesOf, type Tensor } from '../../kernel/ir.js';
-import type { Binding } from './emit.js';
+import type { Binding } from './options.js';
 import type { Scalar } from './types.js';
 import { SCALAR_B } from './types.js';
 
