@@ -1,5 +1,5 @@
 /** The device's child process, bundled from source so that tests need no build. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
@@ -12,16 +12,18 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 export function childEntry(): string {
   const dir = join(root, 'node_modules', '.cache', 'tilewright');
   mkdirSync(dir, { recursive: true });
-  const outfile = join(dir, `device-child-${process.pid}.mjs`);
-  buildSync({
+  const { outputFiles } = buildSync({
     entryPoints: [join(root, 'src/webgpu/device/child.ts')],
     bundle: true,
     platform: 'node',
     format: 'esm',
     external: ['webgpu'],
-    outfile,
+    write: false,
     logLevel: 'error',
   });
+  const { contents, hash } = outputFiles[0]!;
+  const outfile = join(dir, `device-child-${hash.replace(/\W/g, '')}.mjs`);
+  writeFileSync(outfile, contents);
   return outfile;
 }
 
