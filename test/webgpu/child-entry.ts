@@ -1,5 +1,5 @@
 /** The device's child process, bundled from source so that tests need no build. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
@@ -23,7 +23,9 @@ export function childEntry(): string {
   });
   const { contents, hash } = outputFiles[0]!;
   const outfile = join(dir, `device-child-${hash.replace(/\W/g, '')}.mjs`);
-  writeFileSync(outfile, contents);
+  // another test file may be starting the same child
+  writeFileSync(`${outfile}.${process.pid}`, contents);
+  renameSync(`${outfile}.${process.pid}`, outfile);
   return outfile;
 }
 
