@@ -1,0 +1,513 @@
+/**
+ * One channel: its controller and its banks.
+ *
+ *   read queue ┐                      ┌ bank queue ┐
+ *   write buffer ┴─ one a cycle ──►   │ …          ├─ first ready, bank after bank ──► command bus ──► device
+ *   (drained in bursts)               └ bank queue ┘
+ *
+ * First-ready first-come: each bank serves the oldest request that its open row holds, or else opens the row of its
+ * oldest request; a row is closed under younger requests that hit it only after `row_hit_limit` hits. Banks take turns.
+ * The organisation (queues, turns, draining of writes) is the one that DRAMsim3 documents, so that the two can be
+ * compared (Li et al., "DRAMsim3: a cycle-accurate, thermal-capable DRAM simulator", IEEE CAL 2020).
+ *
+ * Nothing is done in cycles in which nothing can happen: `ready` holds, for each bank, a cycle before which its queue
+ * cannot issue. Constraints only ever move later, so it stays a lower bound until the bank itself changes.
+ */
+import { CMD } from './commands.js';
+import type { CompiledConstraints } from './constraints.js';
+import { PendingTable } from './pending.js';
+import { RefreshTimer } from './refresh.js';
+import { banksOf, type DramSpec } from './spec.js';
+import { DeviceTiming } from './timing.js';
+
+/** Told of what is done, possibly before its time. */
+export interface ChannelSink {
+  /** The last byte of a read is there at `done`. `tag` is what `add` was given. */
+  readDone(tag: number, arrival: number, done: number): void;
+  /** A write is taken over by the controller at `done`. */
+  writeDone(tag: number, arrival: number, done: number): void;
+  /** A burst ends on the data bus. */
+  burst(write: boolean, end: number): void;
+}
+
+/** Commands issued, and hits of open rows; cycles with a row open, summed over ranks. */
+export interface ChannelCounts {
+  activates: number;
+  precharges: number;
+  reads: number;
+  writes: number;
+  refreshes: number;
+  bank_refreshes: number;
+  read_row_hits: number;
+  write_row_hits: number;
+  /** Reads answered from the write buffer, reads and writes merged with one that waits. */
+  forwarded: number;
+  merged: number;
+}
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+export class DramChannel {
+  readonly counts: ChannelCounts = {
+    activates: 0,
+    precharges: 0,
+    reads: 0,
+    writes: 0,
+    refreshes: 0,
+    bank_refreshes: 0,
+    read_row_hits: 0,
+    write_row_hits: 0,
+    forwarded: 0,
+    merged: 0,
+  };
+  /** Next cycle in which something may happen. */
+  wake: number;
+  /** The last cycle that was done. */
+  private last = -1;
+  /** Set at the end of a trace: writes are drained whatever their number. */
+  flush = false;
+
+  private readonly timing: DeviceTiming;
+  private readonly refresh: RefreshTimer;
+  private readonly banks: number;
+  private readonly banks_per_rank: number;
+  private readonly banks_per_group: number;
+  private readonly closed_page: boolean;
+  private readonly dual: boolean;
+  private readonly hit_limit: number;
+  private readonly read_delay: number;
+  private readonly write_delay: number;
+  private readonly merge_bursts: boolean;
+  private readonly write_low: number;
+
+  // requests, by slot
+  private readonly row: Int32Array;
+  private readonly bank: Int32Array;
+  private readonly is_write: Uint8Array;
+  private readonly key: Float64Array;
+  private readonly burst: Float64Array;
+  /** Reads that wait for a slot's data, linked; the first is the request itself. */
+  private readonly first_waiter: Int32Array;
+  private readonly free: Int32Array;
+  private free_count: number;
+  private waiter_arrival = new Float64Array(256);
+  private waiter_tag = new Float64Array(256);
+  private waiter_next = new Int32Array(256);
+  private waiter_free = -1;
+  private waiters = 0;
+
+  private readonly pending_reads: PendingTable;
+  private readonly pending_writes: PendingTable;
+  private readonly read_queue: Int32Array;
+  private readonly write_buffer: Int32Array;
+  private reads_waiting = 0;
+  private writes_waiting = 0;
+  private draining = 0;
+  /** Something changed since no waiting request could be passed to its bank. */
+  private may_pass = false;
+
+  // banks
+  private readonly depth: number;
+  private readonly queue: Int32Array;
+  private readonly queued: Int32Array;
+  private queued_all = 0;
+  private readonly open_row: Int32Array;
+  private readonly hits: Int32Array;
+  private readonly ready: Float64Array;
+  private turn = 0;
+  private readonly open_banks: Int32Array;
+  private readonly open_since: Float64Array;
+  private open_cycles = 0;
+
+  // what `candidate` found
+  private found_command = 0;
+  private found_at = 0;
+
+  constructor(
+    spec: DramSpec,
+    constraints: CompiledConstraints,
+    private readonly sink: ChannelSink,
+  ) {
+    const { organisation, timing, controller } = spec;
+    this.timing = new DeviceTiming(constraints, organisation);
+    this.refresh = new RefreshTimer(spec);
+    this.banks = banksOf(organisation);
+    this.banks_per_group = organisation.banks_per_group;
+    this.banks_per_rank = organisation.bankgroups * organisation.banks_per_group;
+    this.closed_page = controller.page === 'closed';
+    this.dual = controller.dual_command;
+    this.hit_limit = controller.row_hit_limit;
+    this.read_delay = timing.RL + timing.BL;
+    this.write_delay = timing.WL + timing.BL;
+    this.merge_bursts = controller.merge_B >= organisation.burst_B;
+    this.depth = controller.bank_queue;
+    const slots = this.banks * this.depth + controller.read_queue + controller.write_buffer;
+    this.row = new Int32Array(slots);
+    this.bank = new Int32Array(slots);
+    this.is_write = new Uint8Array(slots);
+    this.key = new Float64Array(slots);
+    this.burst = new Float64Array(slots);
+    this.first_waiter = new Int32Array(slots).fill(-1);
+    this.free = Int32Array.from({ length: slots }, (_, i) => i);
+    this.free_count = slots;
+    this.pending_reads = new PendingTable(slots);
+    this.pending_writes = new PendingTable(slots);
+    this.read_queue = new Int32Array(controller.read_queue);
+    this.write_buffer = new Int32Array(controller.write_buffer);
+    this.write_low = controller.write_low;
+    this.queue = new Int32Array(this.banks * this.depth);
+    this.queued = new Int32Array(this.banks);
+    this.open_row = new Int32Array(this.banks).fill(-1);
+    this.hits = new Int32Array(this.banks);
+    this.ready = new Float64Array(this.banks).fill(NEVER);
+    this.open_banks = new Int32Array(organisation.ranks);
+    this.open_since = new Float64Array(organisation.ranks);
+    this.wake = this.refresh.next;
+  }
+
+  /** Whether a request can be added now, all cycles before being done. */
+  accepts(write: boolean): boolean {
+    return write ? this.writes_waiting < this.write_buffer.length : this.reads_waiting < this.read_queue.length;
+  }
+
+  /** Lets waiting requests be looked at again (after `flush` was set). */
+  poke(): void {
+    this.may_pass = true;
+    this.wake = Math.min(this.wake, this.last + 1);
+  }
+
+  /** Requests that are not issued yet. */
+  get waiting(): number {
+    return this.reads_waiting + this.writes_waiting + this.queued_all;
+  }
+
+  /** Cycles until `end` in which a rank had a row open, summed over ranks. */
+  openCycles(end: number): number {
+    let sum = this.open_cycles;
+    for (let r = 0; r < this.open_banks.length; r++)
+      if (this.open_banks[r]! > 0) sum += Math.max(0, end - this.open_since[r]!);
+    return sum;
+  }
+
+  /** Does all cycles before `until`. */
+  runTo(until: number): void {
+    while (this.wake < until) this.step();
+  }
+
+  /**
+   * Adds a request that is there at `cycle`, all cycles before being done and `accepts` true. `key`: the piece of memory
+   * in which requests are merged; `burst`: the burst it lies in.
+   */
+  add(write: boolean, bank: number, row: number, key: number, burst: number, cycle: number, tag: number): void {
+    if (write) {
+      this.sink.writeDone(tag, cycle, cycle + 1);
+      if (this.pending_writes.get(key) >= 0) {
+        this.counts.merged++;
+        return;
+      }
+    } else {
+      if (this.pending_writes.get(key) >= 0) {
+        this.counts.forwarded++;
+        this.sink.readDone(tag, cycle, cycle + 1);
+        return;
+      }
+      const same = this.pending_reads.get(key);
+      if (same >= 0) {
+        this.counts.merged++;
+        this.addWaiter(same, cycle, tag);
+        return;
+      }
+    }
+    const slot = this.free[--this.free_count]!;
+    this.row[slot] = row;
+    this.bank[slot] = bank;
+    this.is_write[slot] = write ? 1 : 0;
+    this.key[slot] = key;
+    this.burst[slot] = burst;
+    this.first_waiter[slot] = -1;
+    if (write) {
+      this.pending_writes.add(key, slot);
+      this.write_buffer[this.writes_waiting++] = slot;
+    } else {
+      this.pending_reads.add(key, slot);
+      this.addWaiter(slot, cycle, tag);
+      this.read_queue[this.reads_waiting++] = slot;
+    }
+    this.may_pass = true;
+    if (cycle < this.wake) this.wake = cycle;
+  }
+
+  private addWaiter(slot: number, arrival: number, tag: number): void {
+    let w = this.waiter_free;
+    if (w >= 0) this.waiter_free = this.waiter_next[w]!;
+    else {
+      w = this.waiters++;
+      if (w === this.waiter_next.length) this.growWaiters();
+    }
+    this.waiter_arrival[w] = arrival;
+    this.waiter_tag[w] = tag;
+    this.waiter_next[w] = this.first_waiter[slot]!;
+    this.first_waiter[slot] = w;
+  }
+
+  private growWaiters(): void {
+    const size = this.waiter_next.length * 2;
+    const grown = <T extends Float64Array | Int32Array>(to: T, from: T): T => {
+      to.set(from);
+      return to;
+    };
+    this.waiter_arrival = grown(new Float64Array(size), this.waiter_arrival);
+    this.waiter_tag = grown(new Float64Array(size), this.waiter_tag);
+    this.waiter_next = grown(new Int32Array(size), this.waiter_next);
+  }
+
+  /** Does cycle `wake` and finds the next. */
+  step(): void {
+    const cycle = this.wake;
+    const { refresh } = this;
+    this.last = cycle;
+    if (cycle >= refresh.next) refresh.advance(cycle);
+    let issued = refresh.pending > 0 ? this.issueForRefresh(cycle) : -1;
+    if (issued < 0) issued = this.issueForRequest(cycle, -1);
+    if (issued >= 0 && this.dual) this.issueForRequest(cycle, isColumn(issued) ? 0 : 1);
+    if (this.may_pass) this.pass();
+    this.wake = this.nextCycle(cycle);
+  }
+
+  private nextCycle(cycle: number): number {
+    if (this.may_pass) return cycle + 1;
+    const { refresh, ready } = this;
+    let next = refresh.next;
+    if (refresh.pending > 0) {
+      const r = this.refreshReady();
+      if (r < next) next = r;
+      for (let b = 0; b < this.banks; b++) if (ready[b]! < next && !refresh.blocks(b)) next = ready[b]!;
+    } else for (let b = 0; b < this.banks; b++) if (ready[b]! < next) next = ready[b]!;
+    return next > cycle ? next : cycle + 1;
+  }
+
+  /** Issues the command that the oldest refresh needs, if one may go: the command, or -1. */
+  private issueForRefresh(cycle: number): number {
+    const { refresh } = this;
+    refresh.begun = true;
+    const { first, end, rank } = refresh;
+    for (let b = first; b < end; b++) {
+      if (this.open_row[b]! < 0 || this.earliest(CMD.PRE, b) > cycle) continue;
+      this.issue(CMD.PRE, b, cycle);
+      return CMD.PRE;
+    }
+    for (let b = first; b < end; b++) if (this.open_row[b]! >= 0) return -1;
+    const command = refresh.per_bank ? CMD.REFpb : CMD.REF;
+    const legal = refresh.per_bank ? this.earliest(CMD.REFpb, first) : this.timing.earliestRefresh(rank);
+    if (legal > cycle) return -1;
+    this.timing.issue(command, rank, Math.floor(first / this.banks_per_group), first, cycle);
+    if (refresh.per_bank) this.counts.bank_refreshes++;
+    else this.counts.refreshes++;
+    refresh.done();
+    return command;
+  }
+
+  /** A cycle before which the oldest refresh cannot go on. */
+  private refreshReady(): number {
+    const { refresh } = this;
+    const { first, end, rank } = refresh;
+    let next = NEVER;
+    let open = false;
+    for (let b = first; b < end; b++) {
+      if (this.open_row[b]! < 0) continue;
+      open = true;
+      const e = this.earliest(CMD.PRE, b);
+      if (e < next) next = e;
+    }
+    if (open) return next;
+    return refresh.per_bank ? this.earliest(CMD.REFpb, first) : this.timing.earliestRefresh(rank);
+  }
+
+  /** Issues the first ready command, banks taking turns: the command, or -1. `column` 0 or 1 asks for one kind only. */
+  private issueForRequest(cycle: number, column: number): number {
+    const { ready, banks, refresh } = this;
+    const blocked = refresh.pending > 0 && refresh.begun;
+    let b = this.turn;
+    for (let n = 0; n < banks; n++) {
+      if (++b === banks) b = 0;
+      if (ready[b]! > cycle || (blocked && refresh.blocks(b))) continue;
+      const legal = this.candidate(b, cycle);
+      if (legal > cycle) {
+        ready[b] = legal;
+        continue;
+      }
+      const command = this.found_command;
+      if (column >= 0 && (isColumn(command) ? 1 : 0) !== column) continue;
+      this.turn = b;
+      if (isColumn(command)) this.access(command, b, this.found_at, cycle);
+      else this.issue(command, b, cycle, this.row[this.queue[b * this.depth]!]!);
+      return command;
+    }
+    return -1;
+  }
+
+  private earliest(command: number, bank: number): number {
+    return this.timing.earliest(
+      command,
+      (bank / this.banks_per_rank) | 0,
+      (bank / this.banks_per_group) | 0,
+      bank,
+    );
+  }
+
+  /**
+   * First cycle at which bank `b` can issue for a request of its queue, with the command and the request's place in
+   * `found_command` and `found_at`: what goes first at `cycle`, when something may go then.
+   */
+  private candidate(b: number, cycle: number): number {
+    const n = this.queued[b]!;
+    if (n === 0) return NEVER;
+    const base = b * this.depth;
+    const { queue, row, is_write } = this;
+    const open = this.open_row[b]!;
+    this.found_at = 0;
+    if (open < 0) {
+      this.found_command = CMD.ACT;
+      return this.earliest(CMD.ACT, b);
+    }
+    let best = NEVER;
+    if (row[queue[base]!] !== open && (this.hits[b]! >= this.hit_limit || !this.holdsHit(b, open))) {
+      best = this.earliest(CMD.PRE, b);
+      this.found_command = CMD.PRE;
+      if (best <= cycle) return best;
+    }
+    let reads = false;
+    let writes = false;
+    for (let i = 0; i < n && !(reads && writes); i++) {
+      const slot = queue[base + i]!;
+      if (row[slot] !== open) continue;
+      const write = is_write[slot] === 1;
+      if (write ? writes || this.readBefore(base, i) : reads) continue;
+      if (write) writes = true;
+      else reads = true;
+      const command = write ? (this.closed_page ? CMD.WRA : CMD.WR) : this.closed_page ? CMD.RDA : CMD.RD;
+      const e = this.earliest(command, b);
+      if (e >= best) continue;
+      best = e;
+      this.found_command = command;
+      this.found_at = i;
+      if (e <= cycle) return e;
+    }
+    return best;
+  }
+
+  private holdsHit(b: number, open: number): boolean {
+    const base = b * this.depth;
+    for (let i = base + this.queued[b]! - 1; i >= base; i--) if (this.row[this.queue[i]!] === open) return true;
+    return false;
+  }
+
+  /** Whether an older read of the same burst waits: a write must not overtake it. */
+  private readBefore(base: number, i: number): boolean {
+    if (this.merge_bursts) return false;
+    const burst = this.burst[this.queue[base + i]!]!;
+    for (let j = base; j < base + i; j++) {
+      const slot = this.queue[j]!;
+      if (this.is_write[slot] === 0 && this.burst[slot] === burst) return true;
+    }
+    return false;
+  }
+
+  /** ACT or PRE to a bank. */
+  private issue(command: number, b: number, cycle: number, row = -1): void {
+    const rank = (b / this.banks_per_rank) | 0;
+    this.timing.issue(command, rank, (b / this.banks_per_group) | 0, b, cycle);
+    if (command === CMD.ACT) {
+      this.counts.activates++;
+      this.open_row[b] = row;
+      if (this.open_banks[rank]!++ === 0) this.open_since[rank] = cycle;
+    } else {
+      this.counts.precharges++;
+      this.close(b, rank, cycle);
+    }
+    this.ready[b] = this.candidate(b, cycle);
+  }
+
+  private close(b: number, rank: number, cycle: number): void {
+    this.open_row[b] = -1;
+    this.hits[b] = 0;
+    if (--this.open_banks[rank]! === 0) this.open_cycles += cycle - this.open_since[rank]!;
+  }
+
+  /** A column command for the request at place `at` of a bank's queue, which then is done. */
+  private access(command: number, b: number, at: number, cycle: number): void {
+    const rank = (b / this.banks_per_rank) | 0;
+    const base = b * this.depth;
+    const slot = this.queue[base + at]!;
+    const last = --this.queued[b]!;
+    for (let i = at; i < last; i++) this.queue[base + i] = this.queue[base + i + 1]!;
+    this.queued_all--;
+    this.timing.issue(command, rank, (b / this.banks_per_group) | 0, b, cycle);
+    const hit = this.hits[b]!++ > 0 ? 1 : 0;
+    if (command === CMD.WR || command === CMD.WRA) {
+      this.counts.writes++;
+      this.counts.write_row_hits += hit;
+      this.pending_writes.remove(this.key[slot]!);
+      this.sink.burst(true, cycle + this.write_delay);
+    } else {
+      this.counts.reads++;
+      this.counts.read_row_hits += hit;
+      this.pending_reads.remove(this.key[slot]!);
+      const done = cycle + this.read_delay;
+      this.sink.burst(false, done);
+      let w = this.first_waiter[slot]!;
+      while (w >= 0) {
+        const next = this.waiter_next[w]!;
+        this.sink.readDone(this.waiter_tag[w]!, this.waiter_arrival[w]!, done);
+        this.waiter_next[w] = this.waiter_free;
+        this.waiter_free = w;
+        w = next;
+      }
+    }
+    this.free[this.free_count++] = slot;
+    if (this.closed_page) this.close(b, rank, cycle);
+    this.ready[b] = this.candidate(b, cycle);
+    this.may_pass = true;
+  }
+
+  /** Passes at most one request to its bank's queue: reads first, writes when their buffer is full or nothing else is. */
+  private pass(): void {
+    if (this.draining === 0 && this.writes_waiting > 0) {
+      const full = this.writes_waiting === this.write_buffer.length;
+      const idle = this.queued_all === 0 && this.writes_waiting > this.write_low;
+      if (full || idle || (this.flush && this.reads_waiting === 0)) this.draining = this.writes_waiting;
+    }
+    this.may_pass = false;
+    if (this.draining > 0) {
+      const at = this.passable(this.write_buffer, this.writes_waiting);
+      if (at < 0) return;
+      if (this.pending_reads.get(this.key[this.write_buffer[at]!]!) < 0) {
+        this.draining--;
+        this.enqueue(this.write_buffer, at, this.writes_waiting--);
+        return;
+      }
+      // a read of the same place waits: reads go on until it is done
+      this.draining = 0;
+    }
+    const at = this.passable(this.read_queue, this.reads_waiting);
+    if (at >= 0) this.enqueue(this.read_queue, at, this.reads_waiting--);
+  }
+
+  private passable(from: Int32Array, n: number): number {
+    for (let i = 0; i < n; i++) if (this.queued[this.bank[from[i]!]!]! < this.depth) return i;
+    return -1;
+  }
+
+  private enqueue(from: Int32Array, at: number, n: number): void {
+    const slot = from[at]!;
+    for (let i = at + 1; i < n; i++) from[i - 1] = from[i]!;
+    const b = this.bank[slot]!;
+    this.queue[b * this.depth + this.queued[b]!++] = slot;
+    this.queued_all++;
+    // its command can go in the next cycle
+    this.ready[b] = this.candidate(b, -1);
+    this.may_pass = true;
+  }
+}
+
+const isColumn = (command: number): boolean => command >= CMD.RD && command <= CMD.WRA;

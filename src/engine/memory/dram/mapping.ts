@@ -1,0 +1,138 @@
+/**
+ * Address mapping: which channel, rank, bank, row and column a byte address falls on.
+ *
+ * A mapping names the six fields from the highest bits to the lowest, two letters each, as DRAMsim3 writes them:
+ * `rochrababgco` is row, channel, rank, bank, bank group, column. Below the fields lie the bytes of one burst. A number
+ * of channels that is no power of two is split off by division at its place.
+ */
+import { InputError } from '../../../base/errors.js';
+import type { Controller, Organisation } from './spec.js';
+
+export const FIELDS = ['ro', 'ch', 'ra', 'ba', 'bg', 'co'] as const;
+export type Field = (typeof FIELDS)[number];
+
+/** Bits of a burst's number that one part of a field takes: from bit `at`, `mask` of them, put at bit `to`. */
+interface Part {
+  readonly at: number;
+  readonly mask: number;
+  readonly to: number;
+}
+
+/** Bursts are numbered in two halves, since bit operations hold 32 bits. */
+const LOW_BITS = 30;
+const LOW = 2 ** LOW_BITS;
+
+/** @throws InputError unless `mapping` names each field once. */
+export function fieldsOf(mapping: string, place?: string): Field[] {
+  const fields = mapping.match(/../g) ?? [];
+  const known: readonly string[] = FIELDS;
+  const wrong = fields.find((f) => !known.includes(f));
+  if (mapping.length !== 12 || wrong !== undefined || new Set(fields).size !== 6)
+    throw new InputError(
+      `address mapping '${mapping}' is not the six fields ${FIELDS.join(', ')} in some order, e.g. rochrababgco`,
+      place,
+    );
+  return fields as Field[];
+}
+
+export class AddressMapping {
+  /** Of the last `map`. Bank: over all ranks of the channel. */
+  channel = 0;
+  rank = 0;
+  group = 0;
+  bank = 0;
+  row = 0;
+  /** Number of the burst in the whole memory. */
+  burst = 0;
+
+  private readonly width: Record<Field, number>;
+  private readonly order: Field[];
+  private readonly low: Record<Field, Part>;
+  private readonly high: Record<Field, Part>;
+  /** Bits below the channel, as a factor, where the channels are no power of two. */
+  private readonly below_channel: number;
+  private readonly channels: number;
+  private readonly burst_B: number;
+  private readonly groups: number;
+  private readonly banks_per_group: number;
+  private readonly hashed: boolean;
+  /** Bytes that the fields span; addresses above wrap round. */
+  readonly capacity_B: number;
+
+  constructor(organisation: Organisation, controller: Pick<Controller, 'mapping' | 'bank_hash'>, place?: string) {
+    const o = organisation;
+    const binary = Number.isInteger(Math.log2(o.channels));
+    this.channels = binary ? 0 : o.channels;
+    this.burst_B = o.burst_B;
+    this.groups = o.bankgroups;
+    this.banks_per_group = o.banks_per_group;
+    this.hashed = controller.bank_hash === 'row_xor';
+    this.width = {
+      ro: Math.log2(o.rows),
+      ch: binary ? Math.log2(o.channels) : 0,
+      ra: Math.log2(o.ranks),
+      ba: Math.log2(o.banks_per_group),
+      bg: Math.log2(o.bankgroups),
+      co: Math.log2(o.bursts_per_row),
+    };
+    this.order = fieldsOf(controller.mapping, place);
+    const low = {} as Record<Field, Part>;
+    const high = {} as Record<Field, Part>;
+    let position = 0;
+    let below_channel = 0;
+    for (const field of [...this.order].reverse()) {
+      const width = this.width[field];
+      if (field === 'ch') below_channel = 2 ** position;
+      const inLow = Math.max(0, Math.min(width, LOW_BITS - position));
+      low[field] = { at: Math.min(position, LOW_BITS), mask: 2 ** inLow - 1, to: 0 };
+      high[field] = { at: Math.max(0, position - LOW_BITS), mask: 2 ** (width - inLow) - 1, to: inLow };
+      position += width;
+    }
+    this.low = low;
+    this.high = high;
+    this.below_channel = below_channel;
+    this.capacity_B = 2 ** position * o.burst_B * (binary ? 1 : o.channels);
+  }
+
+  /** Splits a byte address into the fields above. */
+  map(address: number): void {
+    let burst = Math.floor(address / this.burst_B);
+    this.burst = burst;
+    let channel = 0;
+    if (this.channels !== 0) {
+      const above = Math.floor(burst / this.below_channel);
+      channel = above % this.channels;
+      burst = (burst % this.below_channel) + Math.floor(above / this.channels) * this.below_channel;
+    }
+    const high = burst < LOW ? 0 : Math.floor(burst / LOW) | 0;
+    const low = high === 0 ? burst : burst % LOW;
+    this.channel = this.channels !== 0 ? channel : this.part('ch', low, high);
+    const row = this.part('ro', low, high);
+    let group = this.part('bg', low, high);
+    let bank = this.part('ba', low, high);
+    if (this.hashed) {
+      group ^= row & (this.groups - 1);
+      bank ^= (row >>> this.width.bg) & (this.banks_per_group - 1);
+    }
+    this.rank = this.part('ra', low, high);
+    this.row = row;
+    this.group = this.rank * this.groups + group;
+    this.bank = this.group * this.banks_per_group + bank;
+  }
+
+  private part(field: Field, low: number, high: number): number {
+    const l = this.low[field];
+    const h = this.high[field];
+    return ((low >>> l.at) & l.mask) | (((high >>> h.at) & h.mask) << h.to);
+  }
+
+  /** The address of a place: the inverse of `map` where banks are not hashed. `column` counts bursts. */
+  address(place: Readonly<Record<Field, number>>): number {
+    let burst = 0;
+    for (const field of this.order) {
+      if (field === 'ch' && this.channels !== 0) burst = burst * this.channels + place.ch;
+      else burst = burst * 2 ** this.width[field] + place[field];
+    }
+    return burst * this.burst_B;
+  }
+}
