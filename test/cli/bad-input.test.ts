@@ -126,7 +126,7 @@ describe('is refused in one message', () => {
       'dimension that is no number',
       () => ['kernel', 'gemm', ...H100, '--shape', 'm=64,n=64,k=x'],
       2,
-      /expected name=number, got 'k=x'/,
+      /'k' is 'x', expected a whole number/,
     ],
     [
       'unknown dtype',
