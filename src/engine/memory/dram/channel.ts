@@ -74,6 +74,7 @@ export class DramChannel {
   private readonly banks_per_group: number;
   private readonly closed_page: boolean;
   private readonly dual: boolean;
+  private readonly dual_search: boolean;
   private readonly hit_limit: number;
   private readonly read_delay: number;
   private readonly write_delay: number;
@@ -135,7 +136,8 @@ export class DramChannel {
     this.banks_per_group = organisation.banks_per_group;
     this.banks_per_rank = organisation.bankgroups * organisation.banks_per_group;
     this.closed_page = controller.page === 'closed';
-    this.dual = controller.dual_command;
+    this.dual = controller.dual_command !== 'none';
+    this.dual_search = controller.dual_command === 'both';
     this.hit_limit = controller.row_hit_limit;
     this.read_delay = timing.RL + timing.BL;
     this.write_delay = timing.WL + timing.BL;
@@ -337,7 +339,11 @@ export class DramChannel {
         continue;
       }
       const command = this.found_command;
-      if (column >= 0 && (isColumn(command) ? 1 : 0) !== column) continue;
+      if (column >= 0 && (isColumn(command) ? 1 : 0) !== column) {
+        if (this.dual_search) continue;
+        this.turn = b;
+        return -1;
+      }
       this.turn = b;
       if (isColumn(command)) this.access(command, b, this.found_at, cycle);
       else this.issue(command, b, cycle, this.row[this.queue[b * this.depth]!]!);

@@ -1,6 +1,6 @@
 /**
  * A DRAMsim3 parameter file (`.ini`) as a DRAM spec. Names, units and defaults are DRAMsim3's (its Config class);
- * where it ignores or contradicts what the file says, the file is followed and a warning says so.
+ * where it ignores what the file says, a warning says so.
  */
 import { InputError, nearestName, unknownName } from '../../../base/errors.js';
 import { energyOfCurrents } from './energy.js';
@@ -151,8 +151,15 @@ export interface ParsedIni {
   readonly warnings: readonly string[];
 }
 
+/**
+ * dramsim3: as DRAMsim3 reads and schedules, so that its figures come out. written: read to precharge from tRTP_L and
+ * tRTP_S, which it ignores, and HBM's two command buses used whenever two commands are ready.
+ */
+export const INI_READINGS = ['dramsim3', 'written'] as const;
+export type IniReading = (typeof INI_READINGS)[number];
+
 /** @throws InputError with FILE:LINE for anything wrong with the text. */
-export function parseIni(text: string, file: string): ParsedIni {
+export function parseIni(text: string, file: string, reading: IniReading = 'dramsim3'): ParsedIni {
   const r = new Reader(parse(text, file), file);
   const warnings: string[] = [];
   const protocol = r.text('dram_structure', 'protocol', 'DDR3');
@@ -162,7 +169,7 @@ export function parseIni(text: string, file: string): ParsedIni {
   const tCK_ns = r.number('timing', 'tCK');
   if (tCK_ns <= 0) throw new InputError(`tCK: expected a positive time in ns`, r.place('timing', 'tCK'));
   const { organisation, devices, burst } = organisationOf(r, p, warnings);
-  const timing = timingOf(r, p, burst, warnings);
+  const timing = timingOf(r, p, burst, reading, warnings);
   const grouped = organisation.bankgroups > 1;
   const t = grouped
     ? timing
@@ -208,7 +215,12 @@ export function parseIni(text: string, file: string): ParsedIni {
       read_queue: queue,
       write_buffer: queue,
       write_low: 8,
-      dual_command: p.dual_command && r.flag('dram_structure', 'hbm_dual_cmd', true),
+      dual_command:
+        p.dual_command && r.flag('dram_structure', 'hbm_dual_cmd', true)
+          ? reading === 'dramsim3'
+            ? 'next_ready'
+            : 'both'
+          : 'none',
       // it compares whole addresses: requests to parts of one burst each take a burst
       merge_B: 1,
     },
@@ -254,7 +266,7 @@ function organisationOf(r: Reader, p: Protocol, warnings: string[]) {
   return { organisation, devices, burst: Math.max(1, BL / p.rate) };
 }
 
-function timingOf(r: Reader, p: Protocol, burst: number, warnings: string[]) {
+function timingOf(r: Reader, p: Protocol, burst: number, reading: IniReading, warnings: string[]) {
   const t = (key: string, otherwise?: number) => r.whole('timing', key, otherwise);
   const AL = t('AL', 0);
   const rcd = p.split_rcd
@@ -262,10 +274,11 @@ function timingOf(r: Reader, p: Protocol, burst: number, warnings: string[]) {
     : { tRCDRD: t('tRCD', 10) - AL, tRCDWR: t('tRCD', 10) - AL };
   let tRTP = t('tRTP', 5);
   if (!r.has('timing', 'tRTP') && r.has('timing', 'tRTP_L')) {
-    tRTP = Math.max(t('tRTP_L'), t('tRTP_S', 0));
-    if (tRTP !== 5)
+    const written = Math.max(t('tRTP_L'), t('tRTP_S', 0));
+    if (reading === 'written') tRTP = written;
+    else if (written !== tRTP)
       warnings.push(
-        `${r.place('timing', 'tRTP_L')}: read to precharge is taken as ${tRTP} cycles from tRTP_L and tRTP_S; DRAMsim3 reads only tRTP and would take its default of 5`,
+        `${r.place('timing', 'tRTP_L')}: DRAMsim3 ignores tRTP_L and tRTP_S (${written} cycles) and takes ${tRTP} from read to precharge; so is done here`,
       );
   }
   return {

@@ -53,6 +53,11 @@ export interface Organisation {
 export const PAGE_POLICIES = ['open', 'closed'] as const;
 /** none; all_bank: rank after rank, evenly spread; together: all ranks at once; per_bank: bank after bank. */
 export const REFRESH_POLICIES = ['none', 'all_bank', 'together', 'per_bank'] as const;
+/**
+ * Row and column commands on a bus each (HBM). both: one of either kind in a cycle; next_ready: the second only if the
+ * next bank in turn that is ready has one of the other kind, as DRAMsim3 does.
+ */
+export const DUAL_COMMANDS = ['none', 'next_ready', 'both'] as const;
 export const BANK_HASHES = ['none', 'row_xor'] as const;
 
 export interface Controller {
@@ -70,8 +75,7 @@ export interface Controller {
   readonly write_buffer: number;
   /** Writes are also drained when more than this wait and the banks' queues are empty. */
   readonly write_low: number;
-  /** Row and column commands have a bus each (HBM): one of either kind may go in a cycle. */
-  readonly dual_command: boolean;
+  readonly dual_command: (typeof DUAL_COMMANDS)[number];
   /** Requests to the same aligned piece of this many bytes are merged. */
   readonly merge_B: number;
 }
