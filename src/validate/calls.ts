@@ -259,10 +259,12 @@ function fp32Row(row: Row): Call | Skip {
       context,
       group: op,
     };
-  const fn = (op === 'true_div' ? 'div' : op) as ElementwiseFn;
+  // addu, mulu …: the second operand is one number, so one array is read (PyTorch squares for pow with an exponent of 2)
+  const fn = (op === 'true_div' ? 'div' : (UNARY[op] ?? op)) as ElementwiseFn;
   if (!FP32_ELEMENTWISE.has(fn)) return { skip: `unknown op '${op}'` };
   return { ...common, ops: [elementwise(op, fn, rows * cols, 'fp32')], context, group: 'elementwise' };
 }
+const UNARY: Readonly<Record<string, ElementwiseFn>> = { addu: 'scale', mulu: 'scale', divu: 'scale', powu: 'scale' };
 const FP32_ELEMENTWISE = new Set<string>([
   'add',
   'sub',
@@ -275,6 +277,7 @@ const FP32_ELEMENTWISE = new Set<string>([
   'silu',
   'sigmoid',
   'exp',
+  'scale',
 ]);
 
 /** Host time inside each measurement of the operator table: it was timed from the host (its README says about 20 µs). */
