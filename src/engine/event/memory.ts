@@ -12,7 +12,7 @@
 import type { Context } from '../types.js';
 import { type Blocked, bytesOfBlock, type Placer } from './blocks.js';
 import { BlockCache } from './cache.js';
-import { type Instr, type Plan, STORE } from './plan.js';
+import { END, type Instr, LOAD, LOOP, type Plan, STORE } from './plan.js';
 import type { Rates } from './rates.js';
 import type { Transfer } from './transfer.js';
 
@@ -74,7 +74,8 @@ export class Memory {
       if (b.tensor.role === 'output' || b.tensor.role === 'inout') written += stored;
       const found = before.find((x) => x.b === b);
       const kept = found ? Math.max(0, Math.min(1, (capacity_B - found.reuse_B) / whole)) : 0;
-      brought += b.tensor.role === 'output' || b.tensor.role === 'scratch' ? stored : whole * (1 - kept);
+      const read = Math.min(whole, pickedAtMost(this.plan, b));
+      brought += b.tensor.role === 'output' || b.tensor.role === 'scratch' ? stored : read * (1 - kept);
     }
     cache.fillWithForeign(written > 0 ? Math.min(1, written / Math.max(brought, written)) : 0);
   }
@@ -302,6 +303,22 @@ export class Memory {
     }
     for (let i = low[d]!; i <= high[d]!; i++) this.walk(low, high, step, base + i * step[d]!, found, d + 1);
   }
+}
+
+/** Bytes that gathers outside of loops, one each per workgroup, can have picked; Infinity where others read the tensor. */
+function pickedAtMost(plan: Plan, b: Blocked): number {
+  let bytes = 0;
+  let depth = 0;
+  for (const i of plan.code) {
+    if (i.op === LOOP) depth++;
+    if (i.op === END) depth--;
+    if (i.op === LOOP && i.ahead.some((a) => a.placer!.blocked === b)) return Number.POSITIVE_INFINITY;
+    if (i.op !== LOAD || i.placer!.blocked !== b) continue;
+    if (!i.scattered || depth > 0) return Number.POSITIVE_INFINITY;
+    const { tile } = i.placer!.use;
+    bytes += tile.rows * tile.cols * b.element_B * plan.workgroups;
+  }
+  return bytes;
 }
 
 /** Bytes that stores to a tensor can have written, were each executed once per workgroup. */

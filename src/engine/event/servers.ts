@@ -8,7 +8,7 @@
 import type { TimelineLane } from '../timeline.js';
 import type { Instr, Plan } from './plan.js';
 import { FS, type Rates } from './rates.js';
-import { ISSUE, MATRIX, SHARED } from './work.js';
+import { FIRST_PIPE, ISSUE, MATRIX, SHARED } from './work.js';
 
 export type Draw = (core: number, lane: TimelineLane, name: string, start_s: number, end_s: number) => void;
 
@@ -28,6 +28,8 @@ export class CoreServers {
   private readonly taken: Float64Array;
   private readonly seen: Float64Array;
   private readonly chain: Float64Array;
+  /** Time that vector work keeps the matrix unit from issuing beside it, by instruction. */
+  private readonly withheld: Float64Array;
   private readonly port_fs_per_B: number;
 
   constructor(
@@ -48,7 +50,14 @@ export class CoreServers {
     const seen: number[] = [];
     this.chain = new Float64Array(n);
     this.latency = new Float64Array(n);
+    this.withheld = new Float64Array(n);
+    const turns = 1 - (cores.co_issue ?? 1);
     for (const i of plan.instrs) {
+      if (i.work && !i.isMma && turns > 0) {
+        let longest = 0;
+        for (let s = FIRST_PIPE; s < i.work.cycles.length; s++) longest = Math.max(longest, i.work.cycles[s]!);
+        this.withheld[i.id] = Math.round(turns * longest * rates.cycle_fs * this.ways);
+      }
       i.work?.cycles.forEach((cycles, s) => {
         if (cycles <= 0) return;
         const fs = cycles * rates.cycle_fs;
@@ -87,6 +96,10 @@ export class CoreServers {
       }
       if (this.draw && s !== SHARED && s !== ISSUE)
         this.draw(core, s === MATRIX ? 'matrix' : 'vector', i.name, from / FS, (from + taken[k]!) / FS);
+    }
+    if (this.withheld[i.id]! > 0) {
+      const at = ways > 1 ? this.earliest(base + MATRIX * ways) : base + MATRIX;
+      free[at] = Math.max(free[at]!, now) + this.withheld[i.id]!;
     }
     this.own = own;
     return end;

@@ -4,7 +4,6 @@ import { InfeasibleError } from '../../base/errors.js';
 import type { MapFn } from '../../kernel/ir.js';
 import {
   type Link,
-  linkOf,
   MATH_FNS,
   type MathFn,
   type MmaOp,
@@ -13,25 +12,56 @@ import {
   type Store,
 } from '../../machine/graph.js';
 
-/** Resources of one core come first, then those of the whole machine, then one per pipe of the vector units. */
+/** Resources of one core: the matrix unit, the shared-memory port, issue, then one per pipe of the vector units. */
 export const MATRIX = 0;
 export const SHARED = 1;
 export const ISSUE = 2;
-export const LINK = 3;
-export const L2 = 4;
-export const DRAM = 5;
-export const PEER = 6;
-export const PIPES = 7;
-export const CORE_RESOURCES = 4;
+export const PIPES = 3;
+/** Resources after the pipes: the core's link, the cache's port, DRAM, links to other devices. */
+export const BEYOND = 4;
+export const LINK = 0;
+export const CACHE = 1;
+export const DRAM = 2;
+export const PEER = 3;
 
-/** Work of one element of a map on each pipe, in cycles of a whole core. */
+/** Floating-point operations that one scalar function counts as: moves, tests and conversions are none. */
+const FLOPS = {
+  fma: 2,
+  add: 1,
+  mul: 1,
+  max: 1,
+  select: 0,
+  convert: 0,
+  int: 0,
+  exp2: 1,
+  log2: 1,
+  rcp: 1,
+  rsqrt: 1,
+  sqrt: 1,
+  sin: 1,
+  tanh: 1,
+  shuffle: 0,
+} as const satisfies Record<MathFn, number>;
+
+/** Work of one element on each pipe, in cycles of a whole core. */
 export interface ElementCost {
-  readonly cycles: Float64Array;
-  /** Longest pipe, for one workgroup alone. */
+  /** Pipes that it occupies, and for how long. */
+  readonly pipes: readonly number[];
+  readonly cycles: readonly number[];
   readonly longest: number;
-  readonly operations: number;
+  /** Issue slots of the core, in cycles. */
+  readonly issue: number;
+  readonly flops: number;
   readonly latency_cycles: number;
   readonly pJ: number;
+}
+
+/** Memory of another device, or of the host. */
+export interface Remote {
+  readonly link: Link | undefined;
+  readonly read_s_per_B: number;
+  readonly write_s_per_B: number;
+  readonly latency_s: number;
 }
 
 export interface Costs {
@@ -41,23 +71,39 @@ export interface Costs {
   readonly shared: Store | undefined;
   readonly l1: Store | undefined;
   readonly register: Store | undefined;
-  readonly coreLink: Link | undefined;
-  readonly peer: Link | undefined;
+  /** Between a core and the machine-wide cache. */
+  readonly linkIn: Link | undefined;
+  readonly linkOut: Link | undefined;
   readonly pipes: readonly string[];
-  /** Names of all resources, by index. */
-  readonly names: readonly string[];
+  readonly sector_B: number;
+  /** Bytes a cycle through the shared-memory port, and its latency. */
+  readonly sharedRate: number;
+  readonly shared_latency_cycles: number;
+  /** Copies into shared tiles pass the lanes' registers. */
+  readonly viaLanes: boolean;
+  readonly coIssue: number;
+  /** Of loads that hit the cache and that miss it, the core's and cache's clocked part apart from the rest; seconds. */
+  readonly hitClocked_s: number;
+  readonly hitFixed_s: number;
+  readonly missClocked_s: number;
+  readonly missFixed_s: number;
+  readonly dram_s_per_B: number;
+  /** How much slower DRAM is when as many bytes are written as read. */
+  readonly mixedSlowdown: number;
+  readonly special: number;
   mma(a: DType, b: DType, acc: DType, unit: 'matrix' | 'vector'): MmaOp;
   element(fn: MapFn, dtype: DType): ElementCost;
   math(fn: MathFn, dtype: DType): ElementCost;
+  remote(name: string): Remote;
 }
 
-const cache = new WeakMap<ResourceGraph, Costs>();
+const known = new WeakMap<ResourceGraph, Costs>();
 
 export function costsOf(machine: ResourceGraph): Costs {
-  let c = cache.get(machine);
+  let c = known.get(machine);
   if (!c) {
     c = makeCosts(machine);
-    cache.set(machine, c);
+    known.set(machine, c);
   }
   return c;
 }
@@ -65,47 +111,111 @@ export function costsOf(machine: ResourceGraph): Costs {
 function makeCosts(machine: ResourceGraph): Costs {
   const home = machine.stores.find((s) => s.role === 'home');
   if (!home) throw new InfeasibleError(`machine ${machine.name} has no home store`);
-  const level = machine.stores.find((s) => s.role === 'cache' && s.scope === 'machine');
+  const cache = machine.stores.find((s) => s.role === 'cache' && s.scope === 'machine');
+  const shared = machine.stores.find((s) => s.id === 'shared');
+  const { cores, control } = machine;
+  const nominal = control.clock.nominal_Hz;
   const pipes: string[] = [];
   for (const unit of machine.units)
     for (const key in unit.math) if (!pipes.includes(unit.math[key]!.pipe)) pipes.push(unit.math[key]!.pipe);
+  const near = (cache ?? home).id;
+  const linkIn = machine.links.find((l) => l.scope === 'core' && l.from === near);
+  const linkOut = machine.links.find((l) => l.scope === 'core' && l.to === near) ?? linkIn;
+  const dramLink = cache && machine.links.find((l) => l.from === home.id && l.to === cache.id);
+
+  // latencies in two parts: what runs from the core clock, and what does not
+  let hitClocked_s = 0;
+  let hitFixed_s = 0;
+  let missClocked_s = 0;
+  let missFixed_s = 0;
+  const hit = (s: number, clocked: boolean) => {
+    if (clocked) hitClocked_s += s;
+    else hitFixed_s += s;
+  };
+  const miss = (s: number, clocked: boolean) => {
+    if (clocked) missClocked_s += s;
+    else missFixed_s += s;
+  };
+  if (cache) hit(cache.latency_s + (cache.far ? cache.far.extra_latency_s * cache.far.share : 0), cache.clocked);
+  else hit(home.latency_s, home.clocked);
+  miss(home.latency_s, home.clocked);
+  if (dramLink) miss(dramLink.latency_s, false);
+  if (linkIn) {
+    hit(linkIn.latency_s, linkIn.clocked);
+    miss(linkIn.latency_s, linkIn.clocked);
+  }
+
   const elements = new Map<MapFn, Map<DType, ElementCost>>();
   const maths = new Map<string, ElementCost>();
   const mmas = new Map<string, MmaOp>();
+  const remotes = new Map<string, Remote>();
+
+  /** Results of one lane-group instruction: more than its lanes where narrow values are packed. */
+  const perInstruction = (per_cycle: number) => Math.max(cores.lane_group, per_cycle / cores.issue_per_cycle);
+
+  const sum = (parts: readonly (readonly [fn: MathFn, n: number])[], dtype: DType): ElementCost => {
+    const cycles = new Array<number>(pipes.length).fill(0);
+    let issue = 0;
+    let flops = 0;
+    let latency_cycles = 0;
+    let pJ = 0;
+    for (const [fn, n] of parts) {
+      const found = mathRateOf(machine, fn, dtype);
+      if (!found) throw new InfeasibleError(`machine ${machine.name} cannot do ${fn} on ${dtype}`);
+      const { rate } = found;
+      const p = pipes.indexOf(rate.pipe);
+      cycles[p] = cycles[p]! + n / rate.per_cycle;
+      issue += n / perInstruction(rate.per_cycle) / cores.issue_per_cycle;
+      flops += n * FLOPS[fn];
+      latency_cycles += rate.latency_cycles;
+      pJ += n * rate.pJ;
+    }
+    const used = cycles.flatMap((c, p) => (c > 0 ? [p] : []));
+    return {
+      pipes: used.map((p) => PIPES + p),
+      cycles: used.map((p) => cycles[p]!),
+      longest: Math.max(0, ...cycles),
+      issue,
+      flops,
+      latency_cycles,
+      pJ,
+    };
+  };
 
   const math = (fn: MathFn, dtype: DType): ElementCost => {
     const key = `${fn}:${dtype}`;
     let cost = maths.get(key);
     if (!cost) {
-      const found = mathRateOf(machine, fn, dtype);
-      if (!found) throw new InfeasibleError(`machine ${machine.name} cannot do ${fn} on ${dtype}`);
-      const cycles = new Float64Array(pipes.length);
-      cycles[pipes.indexOf(found.rate.pipe)] = 1 / found.rate.per_cycle;
-      cost = {
-        cycles,
-        longest: 1 / found.rate.per_cycle,
-        operations: 1,
-        latency_cycles: found.rate.latency_cycles,
-        pJ: found.rate.pJ,
-      };
+      cost = sum([[fn, 1]], dtype);
       maths.set(key, cost);
     }
     return cost;
   };
 
+  const exp2 = mathRateOf(machine, 'exp2', 'fp32')?.rate.pipe;
+  const fma = mathRateOf(machine, 'fma', 'fp32')?.rate.pipe;
   return {
     machine,
     home,
-    cache: level,
-    shared: machine.stores.find((s) => s.id === 'shared'),
+    cache,
+    shared,
     l1: machine.stores.find((s) => s.role === 'cache' && s.scope === 'core'),
     register: machine.stores.find((s) => s.id === 'register'),
-    coreLink:
-      machine.links.find((l) => l.scope === 'core' && l.from === (level ?? home).id) ??
-      linkOf(machine, home.id, 'shared'),
-    peer: machine.links.find((l) => l.to === 'peer'),
+    linkIn,
+    linkOut,
     pipes,
-    names: ['matrix', 'shared', 'issue', 'link', 'l2', 'dram', 'peer', ...pipes],
+    sector_B: cache?.sector_B ?? home.sector_B,
+    sharedRate: shared ? (shared.read_B_per_s / nominal) * (shared.shared_port ? 1 : 2) : Number.POSITIVE_INFINITY,
+    shared_latency_cycles: (shared?.latency_s ?? 0) * nominal,
+    viaLanes: machine.links.some((l) => l.to === 'shared' && l.via === 'register'),
+    coIssue: cores.co_issue ?? 1,
+    hitClocked_s,
+    hitFixed_s,
+    missClocked_s,
+    missFixed_s,
+    dram_s_per_B: Math.max(1 / (home.read_B_per_s * home.sustained_fraction), dramLink ? 1 / dramLink.B_per_s : 0),
+    mixedSlowdown: home.sustained_fraction / (home.mixed_fraction ?? home.sustained_fraction),
+    special: exp2 === undefined || exp2 === fma ? -1 : PIPES + pipes.indexOf(exp2),
     mma(a, b, acc, unit) {
       const key = `${a}:${b}:${acc}:${unit}`;
       let best = mmas.get(key);
@@ -120,6 +230,26 @@ function makeCosts(machine: ResourceGraph): Costs {
               (!best || op.macs_per_cycle > best.macs_per_cycle)
             )
               best = op;
+        if (!best && unit === 'vector') {
+          // not listed: plain fma on the accumulator's format
+          const found = mathRateOf(machine, 'fma', acc);
+          if (found)
+            best = {
+              a,
+              b,
+              acc,
+              macs_per_cycle: found.rate.per_cycle,
+              sparse_2_4: false,
+              m: 1,
+              n: 1,
+              k: 1,
+              lanes: 1,
+              latency_cycles: found.rate.latency_cycles,
+              operands: 'register',
+              accumulator: 'register',
+              pJ_per_MAC: found.rate.pJ,
+            };
+        }
         if (!best)
           throw new InfeasibleError(
             `machine ${machine.name} has no ${unit} multiply–accumulate for ${a} × ${b} → ${acc}`,
@@ -137,23 +267,31 @@ function makeCosts(machine: ResourceGraph): Costs {
       }
       let cost = byType.get(dtype);
       if (!cost) {
-        const cycles = new Float64Array(pipes.length);
-        let operations = 0;
-        let latency_cycles = 0;
-        let pJ = 0;
-        for (const name of MATH_FNS) {
-          const n = fn.work[name];
-          if (!n) continue;
-          const one = math(name, dtype);
-          for (let p = 0; p < pipes.length; p++) cycles[p]! += n * one.cycles[p]!;
-          operations += n;
-          latency_cycles += one.latency_cycles;
-          pJ += n * one.pJ;
-        }
-        cost = { cycles, longest: Math.max(0, ...cycles), operations, latency_cycles, pJ };
+        cost = sum(
+          MATH_FNS.flatMap((name) => (fn.work[name] ? [[name, fn.work[name]] as const] : [])),
+          dtype,
+        );
         byType.set(dtype, cost);
       }
       return cost;
+    },
+    remote(name) {
+      let r = remotes.get(name);
+      if (!r) {
+        const link = machine.links.find((l) => l.to === name || l.from === name);
+        const store = machine.stores.find((s) => s.id === name);
+        if (!link && !store) throw new InfeasibleError(`machine ${machine.name} has no ${name} memory`);
+        const rate = (store_B_per_s: number | undefined) =>
+          Math.max(link ? 1 / link.B_per_s : 0, store_B_per_s ? 1 / store_B_per_s : 0);
+        r = {
+          link,
+          read_s_per_B: rate(store?.read_B_per_s),
+          write_s_per_B: rate(store?.write_B_per_s),
+          latency_s: (link?.latency_s ?? 0) + (store?.latency_s ?? 0),
+        };
+        remotes.set(name, r);
+      }
+      return r;
     },
   };
 }

@@ -11,34 +11,74 @@ export interface Nest {
   readonly index: LoopVar;
   readonly from: Expr;
   readonly to: Expr;
+  readonly grid: boolean;
   readonly count: number;
   /** No bound from here outwards depends on an index or a table. */
   readonly rectangular: boolean;
-  /** Largest trip count over the grid. */
-  readonly maxTrips: number;
+  /** Where executions differ between workgroups by one grid index alone: that dim, and how many each value has. */
+  readonly by: Nest | undefined;
+  readonly profile: Float64Array | undefined;
+  /** They differ in some other way; then this is the most that a workgroup can have. */
+  readonly most: number;
 }
 
-export function enter(parent: Nest | undefined, index: LoopVar, from: Expr, to: Expr): Nest {
+export function enter(parent: Nest | undefined, index: LoopVar, from: Expr, to: Expr, grid: boolean): Nest {
   if (typeof from === 'number' && typeof to === 'number') {
     const trips = to > from ? to - from : 0;
+    const profile = parent?.profile?.map((x) => x * trips);
     return {
       parent,
       index,
       from,
       to,
+      grid,
       count: (parent ? parent.count : 1) * trips,
       rectangular: parent ? parent.rectangular : true,
-      maxTrips: trips,
+      by: profile && parent?.by,
+      profile,
+      most: grid || !parent ? 1 : parent.most * trips,
     };
   }
+  const by = soleGridIndex(parent, from, to);
+  const profile = by && new Float64Array(by.to as number);
   let count = 0;
-  let maxTrips = 0;
+  let most = 0;
   enumerate(parent, [from, to], (weight, env) => {
     const trips = Math.max(0, evalExpr(to, env) - evalExpr(from, env));
     count += weight * trips;
-    if (trips > maxTrips) maxTrips = trips;
+    if (trips > most) most = trips;
+    if (profile) {
+      const v = env.get(by!.index)!;
+      profile[v] = profile[v]! + weight * trips;
+    }
   });
-  return { parent, index, from, to, count, rectangular: false, maxTrips };
+  if (profile) {
+    let workgroups = 1;
+    for (let n = parent; n; n = n.parent) if (n.grid) workgroups *= n.to as number;
+    const each = workgroups / profile.length;
+    for (let v = 0; v < profile.length; v++) profile[v] = profile[v]! / each;
+  }
+  return { parent, index, from, to, grid, count, rectangular: false, by, profile, most: (parent?.most ?? 1) * most };
+}
+
+/** The one grid dim whose index decides trips, through this loop's bounds and those around it; undefined when several do. */
+function soleGridIndex(parent: Nest | undefined, from: Expr, to: Expr): Nest | undefined {
+  const needed = new Set<LoopVar>();
+  const need = (v: LoopVar) => needed.add(v);
+  indicesOf(from, need);
+  indicesOf(to, need);
+  let sole: Nest | undefined;
+  for (let n = parent; n; n = n.parent) {
+    if (n.grid) {
+      if (!needed.has(n.index)) continue;
+      if (sole) return undefined;
+      sole = n;
+    } else {
+      indicesOf(n.from, need);
+      indicesOf(n.to, need);
+    }
+  }
+  return sole;
 }
 
 /** Visits every combination of the indices that `exprs` need, with how many grid × loop points share it. */
@@ -146,13 +186,18 @@ function clippedSum(trips: number, coef: number, extent: number, end: number): n
 }
 
 /** Elements a view of rows × cols accesses over all its executions. */
-export function accessed(view: View, rows: number, cols: number, nest: Nest): number {
+export function accessed(view: View, rows: number, cols: number, nest: Nest, scattered: boolean): number {
   const { tensor, at, axes, step, limit } = view;
   let factor = 1;
   /** Dims whose clipping needs the indices' values. */
   let open: Edge[] | undefined;
   for (let d = 0; d < at.length; d++) {
     const e = at[d]!;
+    if (scattered && d === axes[0]) {
+      // rows go where an index tile says: all of them are in range
+      factor *= rows;
+      continue;
+    }
     const side = axes[0] === d ? 0 : axes[1] === d ? 1 : undefined;
     const extent = side === 0 ? rows : side === 1 ? cols : 1;
     const stride = side !== undefined ? (step?.[side] ?? 1) : 1;
@@ -244,9 +289,16 @@ function usedTwice(v: LoopVar, at: readonly Expr[]): boolean {
   return uses > 1;
 }
 
-/** The grid and loop indices that a view's place depends on. */
-export function placeIndices(view: View): Set<LoopVar> {
-  const found = new Set<LoopVar>();
-  for (const e of view.at) indicesOf(e, (v) => found.add(v));
-  return found;
+/** Whether a view's place depends on an index. */
+export function placeFollows(view: View, index: LoopVar): boolean {
+  for (let d = 0; d < view.at.length; d++) if (mentions(view.at[d]!, index)) return true;
+  return false;
+}
+
+/** Whether an index occurs in an expression. */
+export function mentions(e: Expr, index: LoopVar): boolean {
+  if (typeof e === 'number') return false;
+  if ('var' in e) return e === index;
+  if ('op' in e) return mentions(e.a, index) || mentions(e.b, index);
+  return mentions(e.at, index);
 }

@@ -7,16 +7,14 @@
  * Between one and two times the capacity hits fall linearly to none: caches are hashed and not perfectly LRU.
  */
 import { bytesOf } from '../../base/dtype.js';
-import type { Program, Tensor } from '../../kernel/ir.js';
+import type { LoopVar, Program, Tensor, View } from '../../kernel/ir.js';
 import type { Mapping } from '../../kernel/kernel.js';
 import type { Context } from '../types.js';
 import type { Costs } from './costs.js';
 import type { Demand } from './demand.js';
-import { placeIndices } from './domain.js';
+import { mentions, type Nest, placeFollows } from './domain.js';
 
 export interface Reuse {
-  /** Fraction of each transfer's bytes that DRAM must deliver, in the order of `demand.transfers`. */
-  readonly miss: Float64Array;
   readonly dram_read_B: number;
   readonly dram_write_B: number;
 }
@@ -37,11 +35,12 @@ export function reuseOf(
   mapping: Mapping,
   costs: Costs,
   context: Context,
-  concurrent: number,
+  resident: number,
 ): Reuse {
+  const concurrent = costs.machine.cores.count * resident;
   const uses: Use[] = [];
   for (const t of demand.transfers) {
-    if (t.tensor.home) continue;
+    if (t.remote) continue;
     let u = uses.find((x) => x.tensor === t.tensor && x.written === t.write);
     if (!u) {
       u = {
@@ -55,10 +54,12 @@ export function reuseOf(
       uses.push(u);
     }
     u.requested_B += t.total_B;
-    const place = placeIndices(t.view);
     for (let i = 0; i < program.grid.length; i++) {
       // a loop whose bounds follow a grid index carries the dependence inwards (split ranges, stream-K)
-      if (place.has(program.grid[i]!.index) || loopFollows(t.nest, place, i, program)) u.depends[i] = true;
+      const index = program.grid[i]!.index;
+      if (u.depends[i]) continue;
+      // rows picked by data are others for each workgroup
+      if (t.scattered || placeFollows(t.view, index) || loopFollows(t.nest, t.view, index)) u.depends[i] = true;
     }
   }
   for (const u of uses) u.distinct_B = Math.min(u.requested_B, bytesIn(u.tensor));
@@ -89,13 +90,12 @@ export function reuseOf(
     }
     u.fetched_B = Math.min(fetched, u.requested_B);
     if (!u.written) {
-      const distance = u.tensor.role === 'scratch' ? bytesIn(u.tensor) : context.reuse_B[u.tensor.kind];
+      const distance = u.tensor.role === 'scratch' ? 0 : context.reuse_B[u.tensor.kind];
       const resident = Number.isFinite(distance) ? clamp01((capacity - distance) / Math.max(1, u.distinct_B)) : 0;
       u.fetched_B = Math.max(0, u.fetched_B - resident * u.distinct_B);
     }
   }
 
-  const miss = new Float64Array(demand.transfers.length);
   let dram_read_B = 0;
   let dram_write_B = 0;
   for (const u of uses) {
@@ -103,16 +103,12 @@ export function reuseOf(
       if (u.tensor.role !== 'scratch' || u.distinct_B > capacity) dram_write_B += u.distinct_B;
     } else dram_read_B += u.fetched_B;
   }
-  demand.transfers.forEach((t, i) => {
+  for (const t of demand.transfers) {
     const u = uses.find((x) => x.tensor === t.tensor && x.written === t.write);
-    if (u && u.requested_B > 0)
-      miss[i] = u.written
-        ? u.tensor.role !== 'scratch' || u.distinct_B > capacity
-          ? u.distinct_B / u.requested_B
-          : 0
-        : u.fetched_B / u.requested_B;
-  });
-  return { miss, dram_read_B, dram_write_B };
+    t.miss = u && !t.write && u.requested_B > 0 ? u.fetched_B / u.requested_B : 0;
+    t.segment.dram_B += (t.total_B / t.segment.nest.count) * t.miss;
+  }
+  return { dram_read_B, dram_write_B };
 }
 
 const clamp01 = (x: number): number => (x < 0 ? 0 : Math.min(x, 1));
@@ -159,23 +155,9 @@ function footprint(
   return Math.min(u.distinct_B, Math.max(u.distinct_B * share, Math.min(u.distinct_B, u.requested_B / workgroups)));
 }
 
-function loopFollows(
-  nest: Demand['transfers'][number]['nest'],
-  place: Set<unknown>,
-  dim: number,
-  program: Program,
-): boolean {
-  const grid = program.grid[dim]!.index;
-  for (let n: typeof nest | undefined = nest; n; n = n.parent) {
-    if (!place.has(n.index) || n.index === grid) continue;
-    if (mentions(n.from, grid)) return true;
-  }
+/** A loop that the place follows starts where a grid index says. */
+function loopFollows(nest: Nest, view: View, grid: LoopVar): boolean {
+  for (let n: Nest | undefined = nest; n && !n.grid; n = n.parent)
+    if (typeof n.from !== 'number' && mentions(n.from, grid) && placeFollows(view, n.index)) return true;
   return false;
-}
-
-function mentions(e: unknown, v: unknown): boolean {
-  if (typeof e !== 'object' || e === null) return false;
-  if (e === v) return true;
-  const o = e as { a?: unknown; b?: unknown; at?: unknown };
-  return mentions(o.a, v) || mentions(o.b, v) || mentions(o.at, v);
 }

@@ -1,0 +1,329 @@
+/**
+ * Time of a kernel at a clock. Two times of a workgroup are worked out segment by segment: `alone`, with nobody else on
+ * the machine, and `together`, with as many as fit, all in step. With them:
+ *
+ *   slots     workgroups pass through the slots one after another, each at least as long as it takes alone
+ *   step      when all run at once they do the same things at the same time
+ *   service   every resource must serve all that is asked of it; what a workgroup does before the first and after the
+ *             last of that shows beside it. Between one workgroup of a slot and the next it shows only as far as it is
+ *             longer than the spread with which workgroups leave the resource's queue, one after another.
+ */
+import type { ResourceGraph } from '../../machine/graph.js';
+import type { Context } from '../types.js';
+import { BEYOND, CACHE, type Costs, DRAM, LINK, MATRIX, PEER } from './costs.js';
+import type { Demand, Segment } from './demand.js';
+import type { Reuse } from './reuse.js';
+
+/** What can set the pace besides a resource. */
+export const LATENCY = -1;
+export const TAIL = -2;
+export const DISPATCH = -3;
+
+/** Workgroups whose longest takes no more than this times the mean run in even waves. */
+const EVEN = 1.02;
+/** A copy of which less than this comes from DRAM is taken for a hit. */
+const RARE_MISS = 0.02;
+
+export function launchTime(machine: ResourceGraph, context: Context): number {
+  const { control } = machine;
+  return (
+    (context.launch === 'graph' ? control.launch_graph_s : control.launch_eager_s) +
+    control.kernel_start_s +
+    control.kernel_drain_s
+  );
+}
+
+export class Pace {
+  /** Of the time last worked out: what decided it, a resource or one of the above, and what tails added. */
+  cause = LATENCY;
+  tail_s = 0;
+  /** A core's resources come first, `beyond` on those of the machine and the way to it. */
+  private readonly beyond: number;
+  private readonly slots: number;
+  /** Workgroups at once on the machine, and on its fullest core. */
+  private readonly concurrent: number;
+  private readonly perCore: number;
+  /** Workgroups of the busiest core over the kernel, and how often its slots are filled. */
+  private readonly share: number;
+  private readonly waves: number;
+  /** Time of DRAM for all, and per byte read, with the writes that reading brings about. */
+  private readonly dramTotal_s: number;
+  private readonly dram_s_per_B: number;
+
+  // at the clock being worked out
+  private cycle = 0;
+  private hit_s = 0;
+  private miss_s = 0;
+  private in_s = 0;
+  private out_s = 0;
+  private read_s = 0;
+  private write_s = 0;
+  /** Of the longest workgroup, and of those dispatched last; alone. */
+  private longest = 0;
+  private last = 0;
+
+  constructor(
+    private readonly d: Demand,
+    reuse: Reuse,
+    private readonly costs: Costs,
+    resident: number,
+  ) {
+    const cores = costs.machine.cores.count;
+    const n = d.workgroups;
+    this.beyond = d.root.busy.length;
+    this.slots = cores * resident;
+    this.concurrent = Math.min(n, this.slots);
+    this.perCore = Math.ceil(this.concurrent / cores);
+    this.share = Math.ceil(n / cores);
+    this.waves = Math.ceil(this.share / resident);
+    const { dram_read_B: read, dram_write_B: write } = reuse;
+    const bytes = read + write;
+    const mixing = bytes > 0 ? 1 + ((costs.mixedSlowdown - 1) * 2 * Math.min(read, write)) / bytes : 1;
+    const per_B = costs.dram_s_per_B * mixing;
+    const oneWay = costs.home.shared_port;
+    this.dramTotal_s = (oneWay ? bytes : Math.max(read, write)) * per_B;
+    // whatever comes into the cache pushes out what was written before
+    this.dram_s_per_B = per_B * (oneWay && bytes > 0 ? 1 + write / bytes : 1);
+  }
+
+  /** Seconds from the first dispatch to the last store's landing. */
+  at(clock_Hz: number): number {
+    const { costs, d, beyond, waves } = this;
+    const { control, cores } = costs.machine;
+    this.setClock(clock_Hz);
+    const { segments, root } = d;
+    for (let i = segments.length - 1; i >= 0; i--) this.visit(segments[i]!);
+    const start = control.workgroup_start_cycles * this.cycle;
+    const end = d.last_B * this.out_s;
+    const around = start + end;
+    const alone = around + root.alone;
+    this.spreadOfTimes();
+    const longest = this.longest + around;
+    const even = longest <= EVEN * alone;
+    const n = d.workgroups;
+
+    let time = even ? waves * alone : Math.max((n / this.slots) * alone, longest);
+    let cause = LATENCY;
+    if (n <= this.slots) {
+      const together = around + this.together();
+      if (together > time) time = together;
+    }
+    for (let r = 0; r < beyond + BEYOND; r++) {
+      const service = this.service(r, even ? this.share : n / cores.count);
+      if (service <= 0) continue;
+      const heavy = this.heaviest(r);
+      let total = service + around + this.outside(r, heavy, true);
+      if (even && waves > 1)
+        total += (waves - 1) * Math.max(0, around + this.outside(r, heavy, false) - heavy.need[r]!);
+      if (total > time) {
+        time = total;
+        cause = r;
+      }
+    }
+    this.tail_s = !even && n > this.slots ? (this.last + around) / 2 : 0;
+    time += this.tail_s;
+    const dispatched = control.dispatch_interval_s * (n - 1) + alone;
+    if (dispatched > time) {
+      time = dispatched;
+      cause = control.dispatch_interval_s * n > alone ? DISPATCH : LATENCY;
+    }
+    this.cause = cause;
+    return time + (d.last_B > 0 ? this.hit_s : 0);
+  }
+
+  private setClock(clock_Hz: number): void {
+    const { costs } = this;
+    const { cache, linkIn, linkOut } = costs;
+    const slow = costs.machine.control.clock.nominal_Hz / clock_Hz;
+    this.cycle = 1 / clock_Hz;
+    this.hit_s = costs.hitClocked_s * slow + costs.hitFixed_s;
+    this.miss_s = Math.max(this.hit_s, costs.missClocked_s * slow + costs.missFixed_s);
+    this.in_s = linkIn ? (linkIn.clocked ? slow : 1) / linkIn.B_per_s : 0;
+    this.out_s = linkOut ? (linkOut.clocked ? slow : 1) / linkOut.B_per_s : 0;
+    const far = cache ? (cache.clocked ? slow : 1) / cache.sustained_fraction : 0;
+    this.read_s = cache ? far / cache.read_B_per_s : 0;
+    this.write_s = cache ? far / cache.write_B_per_s : 0;
+  }
+
+  // ---------------------------------------------------------------- one segment, children done
+
+  private visit(s: Segment): void {
+    const { costs, beyond, perCore, concurrent, cycle } = this;
+    const { need, busy, children } = s;
+    let childrenAlone = 0;
+    for (let i = 0; i < children.length; i++) {
+      const c = children[i]!;
+      const trips = c.mean / s.mean;
+      childrenAlone += trips * c.alone + c.fill;
+    }
+    for (let r = 0; r < beyond; r++) need[r] = perCore * busy[r]! * cycle;
+    if (this.d.matrix) need[MATRIX]! += perCore * (1 - costs.coIssue) * s.vector_cycles * cycle;
+
+    // loads: those the workgroup waits for, group by group, and those that run ahead
+    const window_B = costs.linkIn ? costs.linkIn.in_flight_B : Number.POSITIVE_INFINITY;
+    let own = s.serial_cycles * cycle;
+    let link = 0;
+    let ahead_B = 0;
+    let aheadLatency = 0;
+    let stages = Number.POSITIVE_INFINITY;
+    let group = -1;
+    let group_B = 0;
+    let groupLatency = 0;
+    const { transfers } = s;
+    for (let i = 0; i < transfers.length; i++) {
+      const t = transfers[i]!;
+      if (t.write) continue;
+      const extra = t.remote ? costs.remote(t.tensor.home!).latency_s : 0;
+      const latency = t.remote ? this.hit_s + extra : t.miss > RARE_MISS ? this.miss_s : this.hit_s;
+      const mean = t.remote ? latency : this.hit_s + (this.miss_s - this.hit_s) * t.miss;
+      link += t.bytes * Math.max(this.in_s, mean / window_B);
+      if (t.stages > 1) {
+        ahead_B += t.bytes;
+        if (latency > aheadLatency) aheadLatency = latency;
+        if (t.stages < stages) stages = t.stages;
+        continue;
+      }
+      if (t.group !== group) {
+        if (group >= 0) own += this.load(group_B, groupLatency, window_B);
+        group = t.group;
+        group_B = 0;
+        groupLatency = 0;
+      }
+      group_B += t.bytes;
+      if (latency > groupLatency) groupLatency = latency;
+    }
+    if (group >= 0) own += this.load(group_B, groupLatency, window_B);
+    need[beyond + LINK] = perCore * Math.max(link, s.out_B * this.out_s);
+    const read = s.read_B * this.read_s;
+    const write = s.write_B * this.write_s;
+    need[beyond + CACHE] = concurrent * (costs.cache?.shared_port === false ? Math.max(read, write) : read + write);
+    need[beyond + DRAM] = concurrent * s.dram_B * this.dram_s_per_B;
+    need[beyond + PEER] = concurrent * Math.max(s.farRead_s, s.farWrite_s);
+
+    let pace = own;
+    s.cause = LATENCY;
+    // a buffer goes round in the time its copy takes and the iteration that reads it; there are `stages` of them
+    const copy = ahead_B > 0 ? this.load(ahead_B, aheadLatency, window_B) : 0;
+    if (copy > 0) {
+      const limited = (copy + own + childrenAlone) / stages - childrenAlone;
+      if (limited > pace) pace = limited;
+      if (link > pace) pace = link;
+    }
+    s.own = pace;
+    let compute = own;
+    for (let r = 0; r < beyond; r++)
+      if (need[r]! > compute) {
+        compute = need[r]!;
+        s.cause = r;
+      }
+    let burst = 0;
+    let burstBy = LATENCY;
+    for (let r = beyond; r < beyond + BEYOND; r++)
+      if (need[r]! > burst) {
+        burst = need[r]!;
+        burstBy = r;
+      }
+    s.step = Math.max(pace, compute, burst);
+    if (burst >= s.step) s.cause = burstBy;
+    else if (pace >= s.step) s.cause = LATENCY;
+    // the first tiles must arrive, and the last must be worked on
+    s.fill = copy > 0 ? aheadLatency + Math.min(ahead_B * this.in_s, own + childrenAlone) : 0;
+    s.alone = s.own + childrenAlone;
+  }
+
+  /** A core's copies of so many bytes, with nothing else on the way: the window holds back what is beyond it. */
+  private load(bytes: number, latency: number, window_B: number): number {
+    return latency + Math.max(bytes * this.in_s, Math.max(0, bytes / window_B - 1) * latency);
+  }
+
+  // ---------------------------------------------------------------- the whole
+
+  /** Time that a resource takes to serve the kernel; `share`: workgroups of a core. */
+  private service(r: number, share: number): number {
+    const { beyond, d } = this;
+    if (r === beyond + DRAM) return this.dramTotal_s;
+    let total = 0;
+    const { segments } = d;
+    for (let i = 0; i < segments.length; i++) total += segments[i]!.need[r]! * segments[i]!.mean;
+    return total * (r <= beyond + LINK ? share / this.perCore : d.workgroups / this.concurrent);
+  }
+
+  private heaviest(r: number): Segment {
+    const { segments } = this.d;
+    let best = segments[0]!;
+    for (let i = 1; i < segments.length; i++)
+      if (segments[i]!.need[r]! * segments[i]!.mean > best.need[r]! * best.mean) best = segments[i]!;
+    return best;
+  }
+
+  /**
+   * A workgroup's time when all run at once and in step. Workgroups leave a queue one by one, and so come to the next
+   * thing they do one by one: of each segment the first execution shows as it is alone, and once the longest queue.
+   */
+  private together(): number {
+    const { segments } = this.d;
+    let time = 0;
+    let queue = 0;
+    for (let i = 0; i < segments.length; i++) {
+      const s = segments[i]!;
+      time += this.inStep(s, 0, s.step) + (s.parent ? s.fill * s.parent.mean : 0);
+      if (s.step - s.own > queue) queue = s.step - s.own;
+    }
+    return time + queue;
+  }
+
+  /** A segment's executions but for its first queue; less what they need of a resource. */
+  private inStep(s: Segment, less: number, step: number): number {
+    const { mean, own } = s;
+    return mean <= 1 ? Math.max(0, own - less) * mean : Math.max(0, own - less) + Math.max(0, step - less) * (mean - 1);
+  }
+
+  /** What a workgroup does while it needs nothing of a resource that is busy with others: other segments, edges. */
+  private outside(r: number, heavy: Segment, others: boolean): number {
+    const { segments } = this.d;
+    const sharers = r <= this.beyond + LINK ? this.perCore : this.concurrent;
+    let time = 0;
+    for (let i = 0; i < segments.length; i++) {
+      const s = segments[i]!;
+      if (s.parent) time += s.fill * s.parent.mean;
+      if (s !== heavy) time += this.inStep(s, s.need[r]!, others ? s.step : s.own);
+      else if (s.mean <= 1) time += Math.max(0, s.own - s.need[r]! / sharers) * s.mean;
+    }
+    return time;
+  }
+
+  /** Sets the time of the longest workgroup, and of those dispatched last, by how often their loops run. */
+  private spreadOfTimes(): void {
+    const { segments, root } = this.d;
+    this.longest = root.alone;
+    this.last = root.alone;
+    let by: Segment['nest']['by'];
+    let times: Float64Array | undefined;
+    let fixed = 0;
+    let more = 0;
+    for (let i = 0; i < segments.length; i++) {
+      const s = segments[i]!;
+      const { nest } = s;
+      const fill = s.parent ? s.fill * s.parent.mean : 0;
+      if (nest.rectangular) fixed += s.own * s.mean + fill;
+      else if (nest.profile && (by === undefined || by === nest.by)) {
+        by = nest.by;
+        times ??= new Float64Array(nest.profile.length);
+        for (let v = 0; v < times.length; v++) times[v]! += s.own * nest.profile[v]!;
+        fixed += fill;
+      } else {
+        fixed += fill;
+        more += s.own * nest.most;
+      }
+    }
+    if (!times && more === 0) return;
+    let most = 0;
+    if (times) for (let v = 0; v < times.length; v++) if (times[v]! > most) most = times[v]!;
+    this.longest = fixed + more + most;
+    this.last = this.longest;
+    // the outermost dim that has more than one value is the last to change
+    let outer: Segment['nest'] | undefined;
+    for (let n: Segment['nest'] | undefined = root.nest; n; n = n.parent) if ((n.to as number) > 1) outer = n;
+    if (times && by === outer) this.last = fixed + more + times[times.length - 1]!;
+  }
+}
