@@ -46,6 +46,9 @@ export interface ChannelCounts {
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
+/** What a search for a command can find beside one. */
+const NONE = -1;
+const OTHER_KIND = -2;
 
 export class DramChannel {
   readonly counts: ChannelCounts = {
@@ -71,7 +74,9 @@ export class DramChannel {
   private readonly refresh: RefreshTimer;
   private readonly banks: number;
   private readonly banks_per_rank: number;
-  private readonly banks_per_group: number;
+  /** A bank's number shifted by these is its rank's and its group's. */
+  private readonly rank_shift: number;
+  private readonly group_shift: number;
   private readonly closed_page: boolean;
   private readonly dual: boolean;
   private readonly dual_search: boolean;
@@ -104,7 +109,12 @@ export class DramChannel {
   private reads_waiting = 0;
   private writes_waiting = 0;
   private draining = 0;
-  /** Something changed since no waiting request could be passed to its bank. */
+  /** By bank, how many wait in the read queue and in the write buffer; and how many of all find room at their bank. */
+  private readonly reads_for: Int32Array;
+  private readonly writes_for: Int32Array;
+  private reads_with_room = 0;
+  private writes_with_room = 0;
+  /** A request can be passed to its bank in the next cycle. */
   private may_pass = false;
 
   // banks
@@ -116,6 +126,11 @@ export class DramChannel {
   private readonly hits: Int32Array;
   private readonly ready: Float64Array;
   private turn = 0;
+  /** A cycle before which no command can go. */
+  private issue_at = 0;
+  /** Banks with requests, a bit each, by rank: those with an open row and the others. */
+  private readonly open: Int32Array;
+  private readonly closed: Int32Array;
   private readonly open_banks: Int32Array;
   private readonly open_since: Float64Array;
   private open_cycles = 0;
@@ -133,8 +148,9 @@ export class DramChannel {
     this.timing = new DeviceTiming(constraints, organisation);
     this.refresh = new RefreshTimer(spec);
     this.banks = banksOf(organisation);
-    this.banks_per_group = organisation.banks_per_group;
     this.banks_per_rank = organisation.bankgroups * organisation.banks_per_group;
+    this.rank_shift = Math.log2(this.banks_per_rank);
+    this.group_shift = Math.log2(organisation.banks_per_group);
     this.closed_page = controller.page === 'closed';
     this.dual = controller.dual_command !== 'none';
     this.dual_search = controller.dual_command === 'both';
@@ -164,6 +180,10 @@ export class DramChannel {
     this.ready = new Float64Array(this.banks).fill(NEVER);
     this.open_banks = new Int32Array(organisation.ranks);
     this.open_since = new Float64Array(organisation.ranks);
+    this.reads_for = new Int32Array(this.banks);
+    this.writes_for = new Int32Array(this.banks);
+    this.open = new Int32Array(organisation.ranks);
+    this.closed = new Int32Array(organisation.ranks);
     this.wake = this.refresh.next;
   }
 
@@ -174,8 +194,8 @@ export class DramChannel {
 
   /** Lets waiting requests be looked at again (after `flush` was set). */
   poke(): void {
-    this.may_pass = true;
-    this.wake = Math.min(this.wake, this.last + 1);
+    this.may_pass = this.canPass();
+    if (this.may_pass) this.wake = Math.min(this.wake, this.last + 1);
   }
 
   /** Requests that are not issued yet. */
@@ -227,16 +247,21 @@ export class DramChannel {
     this.key[slot] = key;
     this.burst[slot] = burst;
     this.first_waiter[slot] = -1;
+    const room = this.queued[bank]! < this.depth ? 1 : 0;
     if (write) {
       this.pending_writes.add(key, slot);
       this.write_buffer[this.writes_waiting++] = slot;
+      this.writes_for[bank]!++;
+      this.writes_with_room += room;
     } else {
       this.pending_reads.add(key, slot);
       this.addWaiter(slot, cycle, tag);
       this.read_queue[this.reads_waiting++] = slot;
+      this.reads_for[bank]!++;
+      this.reads_with_room += room;
     }
-    this.may_pass = true;
-    if (cycle < this.wake) this.wake = cycle;
+    this.may_pass = this.canPass();
+    if (this.may_pass && cycle < this.wake) this.wake = cycle;
   }
 
   private addWaiter(slot: number, arrival: number, tag: number): void {
@@ -268,23 +293,39 @@ export class DramChannel {
     const cycle = this.wake;
     const { refresh } = this;
     this.last = cycle;
-    if (cycle >= refresh.next) refresh.advance(cycle);
-    let issued = refresh.pending > 0 ? this.issueForRefresh(cycle) : -1;
-    if (issued < 0) issued = this.issueForRequest(cycle, -1);
-    if (issued >= 0 && this.dual) this.issueForRequest(cycle, isColumn(issued) ? 0 : 1);
+    if (cycle >= refresh.next) {
+      refresh.advance(cycle);
+      this.issue_at = cycle;
+    }
+    if (cycle >= this.issue_at) {
+      let issued = refresh.pending > 0 ? this.issueForRefresh(cycle) : -1;
+      if (issued < 0) issued = this.issueForRequest(cycle, -1);
+      if (issued >= 0 && this.dual) this.issueForRequest(cycle, isColumn(issued) ? 0 : 1);
+      this.issue_at = this.nextIssue(cycle);
+    }
     if (this.may_pass) this.pass();
-    this.wake = this.nextCycle(cycle);
+    const next = this.issue_at < refresh.next ? this.issue_at : refresh.next;
+    this.wake = this.may_pass || next <= cycle ? cycle + 1 : next;
   }
 
-  private nextCycle(cycle: number): number {
-    if (this.may_pass) return cycle + 1;
+  /** A cycle before which no command can go. */
+  private nextIssue(cycle: number): number {
     const { refresh, ready } = this;
-    let next = refresh.next;
-    if (refresh.pending > 0) {
-      const r = this.refreshReady();
-      if (r < next) next = r;
-      for (let b = 0; b < this.banks; b++) if (ready[b]! < next && !refresh.blocks(b)) next = ready[b]!;
-    } else for (let b = 0; b < this.banks; b++) if (ready[b]! < next) next = ready[b]!;
+    const blocking = refresh.pending > 0 && refresh.begun;
+    let next = refresh.pending > 0 ? this.refreshReady() : NEVER;
+    for (let rank = 0; rank < this.open.length; rank++) {
+      const first = rank << this.rank_shift;
+      const free = blocking ? ~refresh.blockedBanks(first) : -1;
+      for (let mask = this.open[rank]! & free; mask !== 0; mask &= mask - 1) {
+        const r = ready[first + 31 - Math.clz32(mask & -mask)]!;
+        if (r < next) next = r;
+      }
+      const gate = this.timing.rankNext(CMD.ACT, rank);
+      for (let mask = this.closed[rank]! & free; mask !== 0 && gate < next; mask &= mask - 1) {
+        const r = ready[first + 31 - Math.clz32(mask & -mask)]!;
+        if (r < next) next = r > gate ? r : gate;
+      }
+    }
     return next > cycle ? next : cycle + 1;
   }
 
@@ -302,7 +343,7 @@ export class DramChannel {
     const command = refresh.per_bank ? CMD.REFpb : CMD.REF;
     const legal = refresh.per_bank ? this.earliest(CMD.REFpb, first) : this.timing.earliestRefresh(rank);
     if (legal > cycle) return -1;
-    this.timing.issue(command, rank, Math.floor(first / this.banks_per_group), first, cycle);
+    this.timing.issue(command, rank, first >> this.group_shift, first, cycle);
     if (refresh.per_bank) this.counts.bank_refreshes++;
     else this.counts.refreshes++;
     refresh.done();
@@ -327,12 +368,28 @@ export class DramChannel {
 
   /** Issues the first ready command, banks taking turns: the command, or -1. `column` 0 or 1 asks for one kind only. */
   private issueForRequest(cycle: number, column: number): number {
-    const { ready, banks, refresh } = this;
-    const blocked = refresh.pending > 0 && refresh.begun;
-    let b = this.turn;
-    for (let n = 0; n < banks; n++) {
-      if (++b === banks) b = 0;
-      if (ready[b]! > cycle || (blocked && refresh.blocks(b))) continue;
+    const start = this.turn + 1 === this.banks ? 0 : this.turn + 1;
+    const rank = start >> this.rank_shift;
+    const from = -1 << (start & (this.banks_per_rank - 1));
+    let command = this.issueInRank(rank, from, cycle, column);
+    const ranks = this.open.length;
+    for (let n = 1; n < ranks && command === NONE; n++)
+      command = this.issueInRank(rank + n < ranks ? rank + n : rank + n - ranks, -1, cycle, column);
+    if (command === NONE) command = this.issueInRank(rank, ~from, cycle, column);
+    return command < 0 ? -1 : command;
+  }
+
+  /** The same among the banks of a rank in `mask`: the command, NONE, or OTHER_KIND when the search is to end. */
+  private issueInRank(rank: number, mask: number, cycle: number, column: number): number {
+    const { refresh, ready } = this;
+    const first = rank << this.rank_shift;
+    let left = this.open[rank]!;
+    if (this.timing.rankNext(CMD.ACT, rank) <= cycle) left |= this.closed[rank]!;
+    left &= mask;
+    if (refresh.pending > 0 && refresh.begun) left &= ~refresh.blockedBanks(first);
+    for (; left !== 0; left &= left - 1) {
+      const b = first + 31 - Math.clz32(left & -left);
+      if (ready[b]! > cycle) continue;
       const legal = this.candidate(b, cycle);
       if (legal > cycle) {
         ready[b] = legal;
@@ -342,23 +399,18 @@ export class DramChannel {
       if (column >= 0 && (isColumn(command) ? 1 : 0) !== column) {
         if (this.dual_search) continue;
         this.turn = b;
-        return -1;
+        return OTHER_KIND;
       }
       this.turn = b;
       if (isColumn(command)) this.access(command, b, this.found_at, cycle);
       else this.issue(command, b, cycle, this.row[this.queue[b * this.depth]!]!);
       return command;
     }
-    return -1;
+    return NONE;
   }
 
   private earliest(command: number, bank: number): number {
-    return this.timing.earliest(
-      command,
-      (bank / this.banks_per_rank) | 0,
-      (bank / this.banks_per_group) | 0,
-      bank,
-    );
+    return this.timing.earliest(command, bank >> this.rank_shift, bank >> this.group_shift, bank);
   }
 
   /**
@@ -421,8 +473,8 @@ export class DramChannel {
 
   /** ACT or PRE to a bank. */
   private issue(command: number, b: number, cycle: number, row = -1): void {
-    const rank = (b / this.banks_per_rank) | 0;
-    this.timing.issue(command, rank, (b / this.banks_per_group) | 0, b, cycle);
+    const rank = b >> this.rank_shift;
+    this.timing.issue(command, rank, b >> this.group_shift, b, cycle);
     if (command === CMD.ACT) {
       this.counts.activates++;
       this.open_row[b] = row;
@@ -431,7 +483,26 @@ export class DramChannel {
       this.counts.precharges++;
       this.close(b, rank, cycle);
     }
-    this.ready[b] = this.candidate(b, cycle);
+    this.look(b, cycle);
+  }
+
+  /** Looks at bank `b` anew, its row or its queue having changed: the cycle before which it cannot issue. */
+  private look(b: number, cycle: number): number {
+    const rank = b >> this.rank_shift;
+    const bit = 1 << (b & (this.banks_per_rank - 1));
+    if (this.queued[b] === 0) {
+      this.open[rank]! &= ~bit;
+      this.closed[rank]! &= ~bit;
+      return NEVER;
+    }
+    if (this.open_row[b]! >= 0) {
+      this.open[rank]! |= bit;
+      this.closed[rank]! &= ~bit;
+    } else {
+      this.open[rank]! &= ~bit;
+      this.closed[rank]! |= bit;
+    }
+    return (this.ready[b] = this.candidate(b, cycle));
   }
 
   private close(b: number, rank: number, cycle: number): void {
@@ -442,13 +513,13 @@ export class DramChannel {
 
   /** A column command for the request at place `at` of a bank's queue, which then is done. */
   private access(command: number, b: number, at: number, cycle: number): void {
-    const rank = (b / this.banks_per_rank) | 0;
+    const rank = b >> this.rank_shift;
     const base = b * this.depth;
     const slot = this.queue[base + at]!;
     const last = --this.queued[b]!;
     for (let i = at; i < last; i++) this.queue[base + i] = this.queue[base + i + 1]!;
     this.queued_all--;
-    this.timing.issue(command, rank, (b / this.banks_per_group) | 0, b, cycle);
+    this.timing.issue(command, rank, b >> this.group_shift, b, cycle);
     const hit = this.hits[b]!++ > 0 ? 1 : 0;
     if (command === CMD.WR || command === CMD.WRA) {
       this.counts.writes++;
@@ -472,34 +543,49 @@ export class DramChannel {
     }
     this.free[this.free_count++] = slot;
     if (this.closed_page) this.close(b, rank, cycle);
-    this.ready[b] = this.candidate(b, cycle);
-    this.may_pass = true;
+    this.look(b, cycle);
+    if (last === this.depth - 1) {
+      this.reads_with_room += this.reads_for[b]!;
+      this.writes_with_room += this.writes_for[b]!;
+    }
+    this.may_pass = this.canPass();
   }
 
-  /** Passes at most one request to its bank's queue: reads first, writes when their buffer is full or nothing else is. */
+  /** Whether writes are to be drained: their buffer is full, or nothing else is to be done. */
+  private mustDrain(): boolean {
+    const n = this.writes_waiting;
+    if (n === 0) return false;
+    if (n === this.write_buffer.length || (this.queued_all === 0 && n > this.write_low)) return true;
+    return this.flush && this.reads_waiting === 0;
+  }
+
+  /** Whether `pass` would find a request. */
+  private canPass(): boolean {
+    if (this.reads_with_room === 0 && this.writes_with_room === 0) return false;
+    if (this.draining > 0 || this.mustDrain()) return this.writes_with_room > 0;
+    return this.reads_with_room > 0;
+  }
+
+  /** Passes one request to its bank's queue: the oldest that finds room there. */
   private pass(): void {
-    if (this.draining === 0 && this.writes_waiting > 0) {
-      const full = this.writes_waiting === this.write_buffer.length;
-      const idle = this.queued_all === 0 && this.writes_waiting > this.write_low;
-      if (full || idle || (this.flush && this.reads_waiting === 0)) this.draining = this.writes_waiting;
-    }
-    this.may_pass = false;
-    if (this.draining > 0) {
-      const at = this.passable(this.write_buffer, this.writes_waiting);
-      if (at < 0) return;
+    if (this.draining === 0 && this.mustDrain()) this.draining = this.writes_waiting;
+    if (this.draining > 0 && this.writes_with_room > 0) {
+      const at = this.withRoom(this.write_buffer, this.writes_waiting);
       if (this.pending_reads.get(this.key[this.write_buffer[at]!]!) < 0) {
         this.draining--;
-        this.enqueue(this.write_buffer, at, this.writes_waiting--);
+        this.enqueue(this.write_buffer, at, this.writes_waiting);
+        this.may_pass = this.canPass();
         return;
       }
       // a read of the same place waits: reads go on until it is done
       this.draining = 0;
     }
-    const at = this.passable(this.read_queue, this.reads_waiting);
-    if (at >= 0) this.enqueue(this.read_queue, at, this.reads_waiting--);
+    if (this.draining === 0 && this.reads_with_room > 0)
+      this.enqueue(this.read_queue, this.withRoom(this.read_queue, this.reads_waiting), this.reads_waiting);
+    this.may_pass = this.canPass();
   }
 
-  private passable(from: Int32Array, n: number): number {
+  private withRoom(from: Int32Array, n: number): number {
     for (let i = 0; i < n; i++) if (this.queued[this.bank[from[i]!]!]! < this.depth) return i;
     return -1;
   }
@@ -508,11 +594,24 @@ export class DramChannel {
     const slot = from[at]!;
     for (let i = at + 1; i < n; i++) from[i - 1] = from[i]!;
     const b = this.bank[slot]!;
+    if (this.is_write[slot] === 1) {
+      this.writes_waiting--;
+      this.writes_for[b]!--;
+      this.writes_with_room--;
+    } else {
+      this.reads_waiting--;
+      this.reads_for[b]!--;
+      this.reads_with_room--;
+    }
     this.queue[b * this.depth + this.queued[b]!++] = slot;
     this.queued_all++;
+    if (this.queued[b] === this.depth) {
+      this.reads_with_room -= this.reads_for[b]!;
+      this.writes_with_room -= this.writes_for[b]!;
+    }
     // its command can go in the next cycle
-    this.ready[b] = this.candidate(b, -1);
-    this.may_pass = true;
+    const ready = this.look(b, -1);
+    if (ready < this.issue_at) this.issue_at = ready;
   }
 }
 

@@ -43,7 +43,12 @@ export interface DramEnergy {
 }
 
 /** Energy of counted commands and of `cycles` cycles, `open_rank_cycles` of all ranks' with a row open. */
-export function dramEnergy(spec: DramSpec, counts: ChannelCounts, open_rank_cycles: number, cycles: number): DramEnergy {
+export function dramEnergy(
+  spec: DramSpec,
+  counts: ChannelCounts,
+  open_rank_cycles: number,
+  cycles: number,
+): DramEnergy {
   const { energy: e, organisation, tCK_s } = spec;
   const rank_cycles = cycles * organisation.channels * organisation.ranks;
   return {

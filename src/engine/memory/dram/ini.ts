@@ -21,7 +21,14 @@ interface Protocol {
   readonly window_32: boolean;
 }
 
-const ddr: Protocol = { rate: 2, columns: () => 1, split_rcd: false, dual_command: false, ppd: false, window_32: false };
+const ddr: Protocol = {
+  rate: 2,
+  columns: () => 1,
+  split_rcd: false,
+  dual_command: false,
+  ppd: false,
+  window_32: false,
+};
 const gddr: Protocol = { ...ddr, rate: 4, columns: (BL) => BL, split_rcd: true, ppd: true, window_32: true };
 const hbm: Protocol = { ...ddr, columns: () => 2, split_rcd: true, dual_command: true };
 
@@ -44,7 +51,9 @@ const SECTIONS = ['dram_structure', 'timing', 'power', 'system', 'other', 'therm
 /** Keys that are read, by section; others are known to DRAMsim3 but change nothing here. */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   dram_structure:
-    'protocol bankgroups banks_per_group rows columns device_width BL bankgroup_enable num_dies hbm_dual_cmd'.split(' '),
+    'protocol bankgroups banks_per_group rows columns device_width BL bankgroup_enable num_dies hbm_dual_cmd'.split(
+      ' ',
+    ),
   timing:
     'tCK AL CL CWL tRCD tRCDRD tRCDWR tRP tRAS tRFC tRFC2 tRFC4 tRFCb tREFI tREFIb tRPRE tWPRE tRRD_S tRRD_L tWTR_S tWTR_L tFAW t32AW tWR tWR2 tRTP tRTP_L tRTP_S tCCD_S tCCD_L tCKE tCKESR tCKSRE tXS tXP tRTRS tPPD ideal_memory_latency tRREFD'.split(
       ' ',
@@ -171,9 +180,7 @@ export function parseIni(text: string, file: string, reading: IniReading = 'dram
   const { organisation, devices, burst } = organisationOf(r, p, warnings);
   const timing = timingOf(r, p, burst, reading, warnings);
   const grouped = organisation.bankgroups > 1;
-  const t = grouped
-    ? timing
-    : { ...timing, tCCD_L: timing.tCCD_S, tWTR_L: timing.tWTR_S, tRRD_L: timing.tRRD_S };
+  const t = grouped ? timing : { ...timing, tCCD_L: timing.tCCD_S, tWTR_L: timing.tWTR_S, tRRD_L: timing.tRRD_S };
   const power = (key: string, otherwise: number) => r.number('power', key, otherwise) / 1e3;
   const currents = {
     VDD_V: r.number('power', 'VDD', 1.2),
@@ -186,10 +193,7 @@ export function parseIni(text: string, file: string, reading: IniReading = 'dram
     IDD5PB_A: power('IDD5PB', 5),
   };
   if (r.text('system', 'queue_structure', 'PER_BANK') !== 'PER_BANK')
-    throw new InputError(
-      `queue_structure: only PER_BANK is modelled`,
-      r.place('system', 'queue_structure'),
-    );
+    throw new InputError(`queue_structure: only PER_BANK is modelled`, r.place('system', 'queue_structure'));
   for (const key of ['unified_queue', 'enable_self_refresh'])
     if (r.flag('system', key, false)) warnings.push(`${r.place('system', key)}: ${key} is not modelled and left out`);
   const mapping = r.text('system', 'address_mapping', 'chrobabgraco');
@@ -226,7 +230,10 @@ export function parseIni(text: string, file: string, reading: IniReading = 'dram
     },
     energy: energyOfCurrents(currents, t, tCK_ns * 1e-9, devices),
   };
-  for (const [key, value] of [['cmd_queue_size', spec.controller.bank_queue], ['trans_queue_size', queue]] as const)
+  for (const [key, value] of [
+    ['cmd_queue_size', spec.controller.bank_queue],
+    ['trans_queue_size', queue],
+  ] as const)
     if (value < 1) throw new InputError(`${key}: expected a whole number from 1`, r.place('system', key));
   return { spec: checkSpec(spec, file), warnings };
 }

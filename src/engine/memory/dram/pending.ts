@@ -13,7 +13,7 @@ export class PendingTable {
   }
 
   private home(key: number): number {
-    const folded = key < 4294967296 ? key | 0 : (key % 4294967296 ^ (key / 4294967296)) | 0;
+    const folded = key < 4294967296 ? key | 0 : ((key % 4294967296) ^ (key / 4294967296)) | 0;
     const mixed = Math.imul(folded, 0x9e3779b1);
     return (mixed ^ (mixed >>> 15)) & this.mask;
   }

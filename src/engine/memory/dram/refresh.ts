@@ -11,6 +11,7 @@ export class RefreshTimer {
   readonly per_bank: boolean;
   /** Of the oldest: its rank and its banks, from `first` to before `end`. */
   rank = 0;
+  private rank_first = 0;
   first = 0;
   end: number;
   private readonly interval: number;
@@ -47,9 +48,10 @@ export class RefreshTimer {
     }
   }
 
-  /** Whether requests to bank `b` wait for the refresh. */
-  blocks(b: number): boolean {
-    return b >= this.first && b < this.end;
+  /** The banks whose requests wait for the refresh, a bit each, of the rank whose first bank is `rank_first`. */
+  blockedBanks(rank_first: number): number {
+    if (rank_first !== this.rank_first) return 0;
+    return this.per_bank ? 1 << (this.first - rank_first) : -1;
   }
 
   /** The oldest is issued; the next in turn follows. Banks go group after group, then bank after bank, then rank. */
@@ -60,6 +62,7 @@ export class RefreshTimer {
     if (!this.per_bank) {
       this.rank = (this.rank + 1) % this.ranks;
       this.first = this.rank * per_rank;
+      this.rank_first = this.first;
       this.end = this.first + per_rank;
       return;
     }
@@ -73,7 +76,8 @@ export class RefreshTimer {
         this.rank = (this.rank + 1) % this.ranks;
       }
     }
-    this.first = this.rank * per_rank + group * this.banks_per_group + bank;
+    this.rank_first = this.rank * per_rank;
+    this.first = this.rank_first + group * this.banks_per_group + bank;
     this.end = this.first + 1;
   }
 }

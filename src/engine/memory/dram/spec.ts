@@ -121,6 +121,8 @@ export function checkSpec(spec: DramSpec, place: string): DramSpec {
   for (const name of ['ranks', 'bankgroups', 'banks_per_group', 'rows', 'bursts_per_row', 'burst_B'] as const)
     if (!Number.isInteger(Math.log2(organisation[name])))
       fail(`${name} is ${organisation[name]}; addresses are split by bits, so it must be a power of two`);
+  if (organisation.bankgroups * organisation.banks_per_group > 32)
+    fail(`${organisation.bankgroups} × ${organisation.banks_per_group} banks in a rank; at most 32 are modelled`);
   for (const name of TIMINGS) {
     const least = (OPTIONAL_TIMINGS as readonly string[]).includes(name) || name === 'tRTRS' ? 0 : 1;
     if (!Number.isSafeInteger(timing[name]) || timing[name] < least)

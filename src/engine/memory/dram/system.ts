@@ -21,10 +21,7 @@ export class DramSystem {
     this.mapping = new AddressMapping(spec.organisation, spec.controller, spec.name);
     this.merge_B = spec.controller.merge_B;
     this.merge_bursts = this.merge_B === spec.organisation.burst_B;
-    this.channels = Array.from(
-      { length: spec.organisation.channels },
-      () => new DramChannel(spec, constraints, sink),
-    );
+    this.channels = Array.from({ length: spec.organisation.channels }, () => new DramChannel(spec, constraints, sink));
   }
 
   /**

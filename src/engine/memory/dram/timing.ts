@@ -39,6 +39,11 @@ export class DeviceTiming {
     return rg > b ? rg : b;
   }
 
+  /** First cycle at which the rank alone would allow `command`. */
+  rankNext(command: number, rank: number): number {
+    return this.rank_next[rank * N + command]!;
+  }
+
   /** First cycle at which a refresh of the whole rank is legal, its banks being closed. */
   earliestRefresh(rank: number): number {
     return this.rank_next[rank * N + CMD.REF]!;
