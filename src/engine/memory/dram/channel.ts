@@ -49,6 +49,9 @@ const NEVER = Number.POSITIVE_INFINITY;
 /** What a search for a command can find beside one. */
 const NONE = -1;
 const OTHER_KIND = -2;
+/** Kinds of banks: those that wait for ACT, for PRE, to read, to write (numbered as ACT, PRE, RD, WR), or for several. */
+const MIXED = CMD.WR + 1;
+const KINDS = MIXED + 1;
 
 export class DramChannel {
   readonly counts: ChannelCounts = {
@@ -128,9 +131,12 @@ export class DramChannel {
   private turn = 0;
   /** A cycle before which no command can go. */
   private issue_at = 0;
-  /** Banks with requests, a bit each, by rank: those with an open row and the others. */
-  private readonly open: Int32Array;
-  private readonly closed: Int32Array;
+  /** By bank, the only command that its requests wait for, or MIXED; and the banks of each, a bit each, by rank. */
+  private readonly kind: Int32Array;
+  private readonly banks_for: Int32Array;
+  /** The command of a kind. */
+  private readonly command_of: Int32Array;
+  private readonly ranks: number;
   private readonly open_banks: Int32Array;
   private readonly open_since: Float64Array;
   private open_cycles = 0;
@@ -138,6 +144,7 @@ export class DramChannel {
   // what `candidate` found
   private found_command = 0;
   private found_at = 0;
+  private found_kind = 0;
 
   constructor(
     spec: DramSpec,
@@ -182,8 +189,10 @@ export class DramChannel {
     this.open_since = new Float64Array(organisation.ranks);
     this.reads_for = new Int32Array(this.banks);
     this.writes_for = new Int32Array(this.banks);
-    this.open = new Int32Array(organisation.ranks);
-    this.closed = new Int32Array(organisation.ranks);
+    this.command_of = Int32Array.of(CMD.ACT, CMD.PRE, ...(this.closed_page ? [CMD.RDA, CMD.WRA] : [CMD.RD, CMD.WR]));
+    this.ranks = organisation.ranks;
+    this.kind = new Int32Array(this.banks).fill(-1);
+    this.banks_for = new Int32Array(this.ranks * KINDS);
     this.wake = this.refresh.next;
   }
 
@@ -310,20 +319,20 @@ export class DramChannel {
 
   /** A cycle before which no command can go. */
   private nextIssue(cycle: number): number {
-    const { refresh, ready } = this;
+    const { refresh, ready, banks_for } = this;
     const blocking = refresh.pending > 0 && refresh.begun;
     let next = refresh.pending > 0 ? this.refreshReady() : NEVER;
-    for (let rank = 0; rank < this.open.length; rank++) {
+    for (let rank = 0; rank < this.ranks; rank++) {
       const first = rank << this.rank_shift;
       const free = blocking ? ~refresh.blockedBanks(first) : -1;
-      for (let mask = this.open[rank]! & free; mask !== 0; mask &= mask - 1) {
-        const r = ready[first + 31 - Math.clz32(mask & -mask)]!;
-        if (r < next) next = r;
-      }
-      const gate = this.timing.rankNext(CMD.ACT, rank);
-      for (let mask = this.closed[rank]! & free; mask !== 0 && gate < next; mask &= mask - 1) {
-        const r = ready[first + 31 - Math.clz32(mask & -mask)]!;
-        if (r < next) next = r > gate ? r : gate;
+      for (let kind = 0; kind <= MIXED; kind++) {
+        let mask = banks_for[rank * KINDS + kind]! & free;
+        if (mask === 0) continue;
+        const gate = kind === MIXED ? 0 : this.timing.rankNext(this.command_of[kind]!, rank);
+        for (; mask !== 0 && gate < next; mask &= mask - 1) {
+          const r = ready[first + 31 - Math.clz32(mask & -mask)]!;
+          if (r < next) next = r > gate ? r : gate;
+        }
       }
     }
     return next > cycle ? next : cycle + 1;
@@ -372,7 +381,7 @@ export class DramChannel {
     const rank = start >> this.rank_shift;
     const from = -1 << (start & (this.banks_per_rank - 1));
     let command = this.issueInRank(rank, from, cycle, column);
-    const ranks = this.open.length;
+    const { ranks } = this;
     for (let n = 1; n < ranks && command === NONE; n++)
       command = this.issueInRank(rank + n < ranks ? rank + n : rank + n - ranks, -1, cycle, column);
     if (command === NONE) command = this.issueInRank(rank, ~from, cycle, column);
@@ -383,13 +392,24 @@ export class DramChannel {
   private issueInRank(rank: number, mask: number, cycle: number, column: number): number {
     const { refresh, ready } = this;
     const first = rank << this.rank_shift;
-    let left = this.open[rank]!;
-    if (this.timing.rankNext(CMD.ACT, rank) <= cycle) left |= this.closed[rank]!;
+    let left = this.banks_for[rank * KINDS + MIXED]!;
+    for (let kind = 0; kind < MIXED; kind++) {
+      const banks = this.banks_for[rank * KINDS + kind]!;
+      if (banks !== 0 && this.timing.rankNext(this.command_of[kind]!, rank) <= cycle) left |= banks;
+    }
     left &= mask;
     if (refresh.pending > 0 && refresh.begun) left &= ~refresh.blockedBanks(first);
     for (; left !== 0; left &= left - 1) {
       const b = first + 31 - Math.clz32(left & -left);
       if (ready[b]! > cycle) continue;
+      const kind = this.kind[b]!;
+      if (kind !== MIXED) {
+        const legal = this.earliest(this.command_of[kind]!, b);
+        if (legal > cycle) {
+          ready[b] = legal;
+          continue;
+        }
+      }
       const legal = this.candidate(b, cycle);
       if (legal > cycle) {
         ready[b] = legal;
@@ -426,12 +446,15 @@ export class DramChannel {
     this.found_at = 0;
     if (open < 0) {
       this.found_command = CMD.ACT;
+      this.found_kind = CMD.ACT;
       return this.earliest(CMD.ACT, b);
     }
     let best = NEVER;
+    let kind = -1;
     if (row[queue[base]!] !== open && (this.hits[b]! >= this.hit_limit || !this.holdsHit(b, open))) {
       best = this.earliest(CMD.PRE, b);
       this.found_command = CMD.PRE;
+      kind = CMD.PRE;
       if (best <= cycle) return best;
     }
     let reads = false;
@@ -443,7 +466,9 @@ export class DramChannel {
       if (write ? writes || this.readBefore(base, i) : reads) continue;
       if (write) writes = true;
       else reads = true;
-      const command = write ? (this.closed_page ? CMD.WRA : CMD.WR) : this.closed_page ? CMD.RDA : CMD.RD;
+      const wanted = write ? CMD.WR : CMD.RD;
+      const command = this.command_of[wanted]!;
+      kind = kind < 0 ? wanted : MIXED;
       const e = this.earliest(command, b);
       if (e >= best) continue;
       best = e;
@@ -451,6 +476,7 @@ export class DramChannel {
       this.found_at = i;
       if (e <= cycle) return e;
     }
+    this.found_kind = kind;
     return best;
   }
 
@@ -483,26 +509,23 @@ export class DramChannel {
       this.counts.precharges++;
       this.close(b, rank, cycle);
     }
-    this.look(b, cycle);
+    this.look(b);
   }
 
   /** Looks at bank `b` anew, its row or its queue having changed: the cycle before which it cannot issue. */
-  private look(b: number, cycle: number): number {
-    const rank = b >> this.rank_shift;
+  private look(b: number): number {
+    const base = (b >> this.rank_shift) * KINDS;
     const bit = 1 << (b & (this.banks_per_rank - 1));
-    if (this.queued[b] === 0) {
-      this.open[rank]! &= ~bit;
-      this.closed[rank]! &= ~bit;
-      return NEVER;
+    const before = this.kind[b]!;
+    const ready = this.candidate(b, -1);
+    const kind = ready === NEVER ? -1 : this.found_kind;
+    if (kind !== before) {
+      if (before >= 0) this.banks_for[base + before]! &= ~bit;
+      if (kind >= 0) this.banks_for[base + kind]! |= bit;
+      this.kind[b] = kind;
     }
-    if (this.open_row[b]! >= 0) {
-      this.open[rank]! |= bit;
-      this.closed[rank]! &= ~bit;
-    } else {
-      this.open[rank]! &= ~bit;
-      this.closed[rank]! |= bit;
-    }
-    return (this.ready[b] = this.candidate(b, cycle));
+    this.ready[b] = ready;
+    return ready;
   }
 
   private close(b: number, rank: number, cycle: number): void {
@@ -543,7 +566,7 @@ export class DramChannel {
     }
     this.free[this.free_count++] = slot;
     if (this.closed_page) this.close(b, rank, cycle);
-    this.look(b, cycle);
+    this.look(b);
     if (last === this.depth - 1) {
       this.reads_with_room += this.reads_for[b]!;
       this.writes_with_room += this.writes_for[b]!;
@@ -610,7 +633,7 @@ export class DramChannel {
       this.writes_with_room -= this.writes_for[b]!;
     }
     // its command can go in the next cycle
-    const ready = this.look(b, -1);
+    const ready = this.look(b);
     if (ready < this.issue_at) this.issue_at = ready;
   }
 }
