@@ -26,12 +26,33 @@ export interface Requested {
   readonly by_tensor: Readonly<Record<string, Traffic>>;
 }
 
+/** Thrown when a sum has too many terms for who asked. */
+class TooMany extends Error {}
+
+/** Places of indices that may be visited in one sum. */
+interface Budget {
+  left: number;
+}
+
+/** As `requestedOf`, or undefined when more than `most` places of indices would have to be visited. */
+export function requestedWithin(programs: readonly Program[], most: number): Requested | undefined {
+  try {
+    return requested(programs, { left: most });
+  } catch (e) {
+    if (e instanceof TooMany) return undefined;
+    throw e;
+  }
+}
+
 /** Requested bytes of programs in sequence. Indices of gathers and scatters are taken to lie in their tensor. */
-export function requestedOf(programs: readonly Program[]): Requested {
+export const requestedOf = (programs: readonly Program[]): Requested =>
+  requested(programs, { left: Number.POSITIVE_INFINITY });
+
+function requested(programs: readonly Program[], budget: Budget): Requested {
   const by_tensor: Record<string, Traffic> = {};
   for (const program of programs) {
     const nest: Span[] = program.grid.map((g) => ({ index: g.index, from: 0, to: g.extent })).reverse();
-    count(program.body, nest, by_tensor);
+    count(program.body, nest, by_tensor, budget);
   }
   let total_B = 0;
   for (const t of Object.values(by_tensor)) total_B += t.read_B + t.write_B;
@@ -56,15 +77,15 @@ interface Span {
   readonly to: Expr;
 }
 
-function count(body: readonly Stmt[], nest: readonly Span[], sums: Record<string, Traffic>): void {
+function count(body: readonly Stmt[], nest: readonly Span[], sums: Record<string, Traffic>, budget: Budget): void {
   const add = (view: View, tile: Tile, byIndex: boolean, side: keyof Traffic) => {
     const t = (sums[view.tensor.name] ??= { read_B: 0, write_B: 0 });
-    t[side] += elements(view, tile, nest, byIndex) * bytesOf(view.tensor.dtype);
+    t[side] += elements(view, tile, nest, byIndex, budget) * bytesOf(view.tensor.dtype);
   };
   for (const s of body)
     switch (s.kind) {
       case 'loop':
-        count(s.body, [...nest, { index: s.index, from: s.from, to: s.to }], sums);
+        count(s.body, [...nest, { index: s.index, from: s.from, to: s.to }], sums, budget);
         break;
       case 'copy':
         if (isTile(s.to)) {
@@ -90,7 +111,7 @@ interface Edge {
 }
 
 /** Elements accessed over all executions. */
-function elements(view: View, tile: Tile, nest: readonly Span[], byIndex: boolean): number {
+function elements(view: View, tile: Tile, nest: readonly Span[], byIndex: boolean, budget: Budget): number {
   const { tensor, at, axes, step, limit } = view;
   const edges: Edge[] = [];
   let factor = 1;
@@ -108,7 +129,7 @@ function elements(view: View, tile: Tile, nest: readonly Span[], byIndex: boolea
       ends: bound === undefined ? [tensor.dims[d]!] : [tensor.dims[d]!, bound],
     });
   }
-  for (const part of components(nest, edges)) factor *= sumOf(part.spans, part.edges);
+  for (const part of components(nest, edges)) factor *= sumOf(part.spans, part.edges, budget);
   return factor;
 }
 
@@ -148,7 +169,7 @@ function components(nest: readonly Span[], edges: readonly Edge[]): { spans: Spa
 type Env = Map<LoopVar, number>;
 
 /** Σ over the spans of the product of what the edges let through. */
-function sumOf(spans: readonly Span[], edges: readonly Edge[]): number {
+function sumOf(spans: readonly Span[], edges: readonly Edge[], budget: Budget): number {
   const env: Env = new Map();
   const last = spans.at(-1);
   const inner = last ? edges.filter((e) => uses(e, last.index)) : [];
@@ -172,6 +193,7 @@ function sumOf(spans: readonly Span[], edges: readonly Edge[]): number {
         return rest * slopeSum(start, coef, from, to, only!.extent, endOf(only!, env));
       }
       let sum = 0;
+      spend(budget, to - from);
       for (let v = from; v < to; v++) {
         env.set(span.index, v);
         sum += inner.reduce((p, e) => p * through(e, env), 1);
@@ -179,6 +201,7 @@ function sumOf(spans: readonly Span[], edges: readonly Edge[]): number {
       return rest * sum;
     }
     let sum = 0;
+    spend(budget, to - from);
     for (let v = from; v < to; v++) {
       env.set(span.index, v);
       sum += visit(i + 1);
@@ -186,6 +209,11 @@ function sumOf(spans: readonly Span[], edges: readonly Edge[]): number {
     return sum;
   };
   return visit(0);
+}
+
+function spend(budget: Budget, steps: number): void {
+  budget.left -= steps;
+  if (budget.left < 0) throw new TooMany();
 }
 
 const endOf = (e: Edge, env: Env): number => Math.min(...e.ends.map((x) => evalExpr(x, env)));

@@ -46,6 +46,8 @@ export const FAMILIES = {
   transpose: streams,
   reduce: streams,
   collective: streams,
+  // nothing is known of it but what goes in and comes out
+  custom: streams,
 } satisfies { readonly [K in OpKind]: Family<K> };
 
 /** Every bound that holds for the op, compulsory traffic first. */

@@ -1,0 +1,71 @@
+/**
+ * Where each kernel's tile sizes may lie: pairs of sizes that share the near store, searched over all whole numbers up to
+ * the op's extents, and what is held fixed meanwhile. Copies need one buffer each: more hide latency, not bytes.
+ * Kernels without an entry are searched over the legal values of their own parameters.
+ */
+import type { Params } from '../kernel/kernel.js';
+import type { KernelName } from '../kernel/library/index.js';
+import { convOut, type Op, type OpKind, type OpOf } from '../workload/op.js';
+
+export interface Space {
+  /** Sizes that compete, one pair (or one alone) after the other, with their largest sensible values. */
+  readonly pairs: readonly (readonly Axis[])[];
+  /** What else is set; several to try. */
+  readonly fixed: readonly Params[];
+}
+export interface Axis {
+  readonly name: string;
+  readonly most: number;
+}
+
+type SpaceOf<K extends OpKind> = (op: OpOf<K>) => Space;
+// biome-ignore lint/suspicious/noExplicitAny: spaces of different ops share no narrower parameter type
+type AnySpace = SpaceOf<any>;
+
+const axis = (name: string, most: number): Axis => ({ name, most });
+const LONE = { stages: 1, groups: 1 };
+const PRODUCT = { stages: 1, groups_m: 1, groups_n: 1, panel: 1, cluster_m: 1, cluster_n: 1 };
+
+const product = (m: number, n: number, fixed: readonly Params[]): Space => ({
+  pairs: [[axis('bm', m), axis('bn', n)]],
+  fixed: fixed.map((f) => ({ ...PRODUCT, ...f })),
+});
+const rowsIn = (cols: number): Space => ({
+  pairs: [[axis('block', cols)]],
+  fixed: [{ rows: 1, groups: 1 }],
+});
+
+function queries(op: OpOf<'attention'>, more: Params): Space {
+  const group = op.heads / op.kv_heads;
+  return {
+    pairs: [[axis('bq', op.q_len * group), axis('bkv', op.kv_len)]],
+    fixed: (group > 1 && !op.relative_bias ? [0, 1] : [0]).map((pack) => ({ ...LONE, ...more, pack })),
+  };
+}
+
+export const SPACES: { readonly [K in KernelName]?: AnySpace } = {
+  gemm: (op: OpOf<'matmul'>) => product(op.m, op.n, [{ bk: 1 }]),
+  gemm_split_k: (op: OpOf<'matmul'>) => product(op.m, op.n, [{ bk: 1, split: 2 }]),
+  grouped_gemm: (op: OpOf<'grouped_matmul'>) => product(op.rows, op.n, [{ bk: 1 }]),
+  conv2d: (op: OpOf<'conv2d'>) => product(convOut(op)[1], op.out_channels, [{ bk: op.in_channels > 64 ? 16 : 1 }]),
+  attention_fused: (op: OpOf<'attention'>) => queries(op, {}),
+  attention_two_pass: (op: OpOf<'attention'>) => queries(op, {}),
+  attention_split: (op: OpOf<'attention'>) => queries(op, { splits: 2, vector: 0 }),
+  attention_unfused: (op: OpOf<'attention'>) => ({
+    pairs: [[axis('bm', op.q_len), axis('bn', Math.max(op.kv_len, op.head_dim))], [axis('block', op.kv_len)]],
+    fixed: [{ ...LONE, bk: 1, rows: 1, softmax_groups: 1 }],
+  }),
+  attention_small_memory: (op: OpOf<'attention'>) => ({
+    pairs: [
+      [axis('bm', op.q_len), axis('bn', op.kv_len)],
+      [axis('vm', op.q_len), axis('vn', op.head_dim)],
+    ],
+    fixed: [{ ...LONE, bk: 1, vk: 1 }],
+  }),
+  softmax: (op: OpOf<'softmax'>) => rowsIn(op.cols),
+  layernorm: (op: OpOf<'normalise'>) => rowsIn(op.cols),
+  rmsnorm: (op: OpOf<'normalise'>) => rowsIn(op.cols),
+};
+
+export const spaceOf = (kernel: string, op: Op): Space | undefined =>
+  (SPACES as Record<string, AnySpace | undefined>)[kernel]?.(op);
