@@ -60,8 +60,9 @@ export class Segment {
   /** Seconds per execution that links to other devices are busy, each way. */
   farRead_s = 0;
   farWrite_s = 0;
-  /** Bytes per execution that DRAM delivers; filled in when reuse is known. */
-  dram_B = 0;
+  /** Bytes per execution that DRAM delivers, and that come into the cache to be written there; filled in with reuse. */
+  dramRead_B = 0;
+  dramWrite_B = 0;
   readonly transfers: Transfer[] = [];
   readonly children: Segment[] = [];
 

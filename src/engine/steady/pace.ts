@@ -33,6 +33,41 @@ export function launchTime(machine: ResourceGraph, context: Context): number {
   );
 }
 
+/** Copies of one workgroup that are asked for together, with nothing else on the way. */
+class Loads {
+  bytes = 0;
+  latency = 0;
+  private nearest = Number.POSITIVE_INFINITY;
+  private farthest_B = 0;
+  private window = 0;
+
+  clear(): void {
+    this.bytes = 0;
+    this.latency = 0;
+    this.nearest = Number.POSITIVE_INFINITY;
+    this.farthest_B = 0;
+    this.window = 0;
+  }
+
+  /** `window`: time that the core's window of bytes in flight takes for them at full flow. */
+  add(bytes: number, latency: number, window: number): void {
+    this.bytes += bytes;
+    this.window += window;
+    if (latency > this.latency) {
+      this.latency = latency;
+      this.farthest_B = 0;
+    }
+    if (latency === this.latency) this.farthest_B += bytes;
+    if (latency < this.nearest) this.nearest = latency;
+  }
+
+  /** Until the last is there: what is near arrives while the rest is on its way; a window's worth goes at once. */
+  time(in_s: number): number {
+    if (this.bytes === 0) return 0;
+    return Math.max(this.latency + this.farthest_B * in_s, this.nearest + this.bytes * in_s, this.window);
+  }
+}
+
 export class Pace {
   /** Of the time last worked out: what decided it, a resource or one of the above, and what tails added. */
   cause = LATENCY;
@@ -46,9 +81,14 @@ export class Pace {
   /** Workgroups of the busiest core over the kernel, and how often its slots are filled. */
   private readonly share: number;
   private readonly waves: number;
-  /** Time of DRAM for all, and per byte read, with the writes that reading brings about. */
+  /** Time of DRAM for all, per byte read, and per byte that stores bring into the cache. */
   private readonly dramTotal_s: number;
-  private readonly dram_s_per_B: number;
+  private readonly dramRead_s_per_B: number;
+  private readonly dramWrite_s_per_B: number;
+
+  private readonly window_B: number;
+  private readonly ahead = new Loads();
+  private readonly group = new Loads();
 
   // at the clock being worked out
   private cycle = 0;
@@ -71,6 +111,7 @@ export class Pace {
     const cores = costs.machine.cores.count;
     const n = d.workgroups;
     this.beyond = d.root.busy.length;
+    this.window_B = costs.linkIn ? costs.linkIn.in_flight_B : Number.POSITIVE_INFINITY;
     this.slots = cores * resident;
     this.concurrent = Math.min(n, this.slots);
     this.perCore = Math.ceil(this.concurrent / cores);
@@ -82,8 +123,10 @@ export class Pace {
     const per_B = costs.dram_s_per_B * mixing;
     const oneWay = costs.home.shared_port;
     this.dramTotal_s = (oneWay ? bytes : Math.max(read, write)) * per_B;
-    // whatever comes into the cache pushes out what was written before
-    this.dram_s_per_B = per_B * (oneWay && bytes > 0 ? 1 + write / bytes : 1);
+    // whatever comes into the cache, read or written, pushes out what was written before
+    const pushed = oneWay && bytes > 0 ? write / bytes : 0;
+    this.dramRead_s_per_B = per_B * (1 + pushed);
+    this.dramWrite_s_per_B = per_B * pushed;
   }
 
   /** Seconds from the first dispatch to the last store's landing. */
@@ -109,7 +152,9 @@ export class Pace {
       if (together > time) time = together;
     }
     for (let r = 0; r < beyond + BEYOND; r++) {
-      const service = this.service(r, even ? this.share : n / cores.count);
+      // of uneven workgroups at once the longest decides its core's share
+      const share = even ? this.share : n / cores.count + (n <= this.slots ? longest / alone - 1 : 0);
+      const service = this.service(r, share);
       if (service <= 0) continue;
       const heavy = this.heaviest(r);
       let total = service + around + this.outside(r, heavy, true);
@@ -160,50 +205,49 @@ export class Pace {
     if (this.d.matrix) need[MATRIX]! += perCore * (1 - costs.coIssue) * s.vector_cycles * cycle;
 
     // loads: those the workgroup waits for, group by group, and those that run ahead
-    const window_B = costs.linkIn ? costs.linkIn.in_flight_B : Number.POSITIVE_INFINITY;
+    const { ahead, group } = this;
+    ahead.clear();
+    group.clear();
     let own = s.serial_cycles * cycle;
     let link = 0;
-    let ahead_B = 0;
-    let aheadLatency = 0;
     let stages = Number.POSITIVE_INFINITY;
-    let group = -1;
-    let group_B = 0;
-    let groupLatency = 0;
+    let number = -1;
     const { transfers } = s;
     for (let i = 0; i < transfers.length; i++) {
       const t = transfers[i]!;
       if (t.write) continue;
-      const extra = t.remote ? costs.remote(t.tensor.home!).latency_s : 0;
-      const latency = t.remote ? this.hit_s + extra : t.miss > RARE_MISS ? this.miss_s : this.hit_s;
-      const mean = t.remote ? latency : this.hit_s + (this.miss_s - this.hit_s) * t.miss;
-      link += t.bytes * Math.max(this.in_s, mean / window_B);
+      const latency = t.remote
+        ? this.hit_s + costs.remote(t.tensor.home!).latency_s
+        : t.miss > RARE_MISS
+          ? this.miss_s
+          : this.hit_s;
+      // of data that several ask for at once, none has it before the first: all of their windows wait
+      const window = t.bytes * (latency / this.window_B);
+      link += Math.max(t.bytes * this.in_s, window);
       if (t.stages > 1) {
-        ahead_B += t.bytes;
-        if (latency > aheadLatency) aheadLatency = latency;
+        ahead.add(t.bytes, latency, window);
         if (t.stages < stages) stages = t.stages;
         continue;
       }
-      if (t.group !== group) {
-        if (group >= 0) own += this.load(group_B, groupLatency, window_B);
-        group = t.group;
-        group_B = 0;
-        groupLatency = 0;
+      if (t.group !== number) {
+        own += group.time(this.in_s);
+        group.clear();
+        number = t.group;
       }
-      group_B += t.bytes;
-      if (latency > groupLatency) groupLatency = latency;
+      group.add(t.bytes, latency, window);
     }
-    if (group >= 0) own += this.load(group_B, groupLatency, window_B);
+    own += group.time(this.in_s);
     need[beyond + LINK] = perCore * Math.max(link, s.out_B * this.out_s);
     const read = s.read_B * this.read_s;
     const write = s.write_B * this.write_s;
     need[beyond + CACHE] = concurrent * (costs.cache?.shared_port === false ? Math.max(read, write) : read + write);
-    need[beyond + DRAM] = concurrent * s.dram_B * this.dram_s_per_B;
+    need[beyond + DRAM] = concurrent * (s.dramRead_B * this.dramRead_s_per_B + s.dramWrite_B * this.dramWrite_s_per_B);
     need[beyond + PEER] = concurrent * Math.max(s.farRead_s, s.farWrite_s);
 
     let pace = own;
     s.cause = LATENCY;
     // a buffer goes round in the time its copy takes and the iteration that reads it; there are `stages` of them
-    const copy = ahead_B > 0 ? this.load(ahead_B, aheadLatency, window_B) : 0;
+    const copy = ahead.time(this.in_s);
     if (copy > 0) {
       const limited = (copy + own + childrenAlone) / stages - childrenAlone;
       if (limited > pace) pace = limited;
@@ -227,13 +271,8 @@ export class Pace {
     if (burst >= s.step) s.cause = burstBy;
     else if (pace >= s.step) s.cause = LATENCY;
     // the first tiles must arrive, and the last must be worked on
-    s.fill = copy > 0 ? aheadLatency + Math.min(ahead_B * this.in_s, own + childrenAlone) : 0;
+    s.fill = copy > 0 ? ahead.latency + Math.min(ahead.bytes * this.in_s, own + childrenAlone) : 0;
     s.alone = s.own + childrenAlone;
-  }
-
-  /** A core's copies of so many bytes, with nothing else on the way: the window holds back what is beyond it. */
-  private load(bytes: number, latency: number, window_B: number): number {
-    return latency + Math.max(bytes * this.in_s, Math.max(0, bytes / window_B - 1) * latency);
   }
 
   // ---------------------------------------------------------------- the whole
@@ -287,7 +326,11 @@ export class Pace {
       const s = segments[i]!;
       if (s.parent) time += s.fill * s.parent.mean;
       if (s !== heavy) time += this.inStep(s, s.need[r]!, others ? s.step : s.own);
-      else if (s.mean <= 1) time += Math.max(0, s.own - s.need[r]! / sharers) * s.mean;
+      else if (s.mean <= 1) {
+        // the last to come out of DRAM is worked on while what others stored goes in
+        const drain = r === this.beyond + DRAM ? this.concurrent * s.dramWrite_B * this.dramWrite_s_per_B : 0;
+        time += Math.max(0, s.own - Math.max(s.need[r]! / sharers, drain)) * s.mean;
+      }
     }
     return time;
   }

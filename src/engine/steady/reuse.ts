@@ -26,6 +26,8 @@ interface Use {
   /** By grid dim: its place depends on it. */
   readonly depends: boolean[];
   written: boolean;
+  scattered: boolean;
+  atomic: boolean;
   fetched_B: number;
 }
 
@@ -49,6 +51,8 @@ export function reuseOf(
         distinct_B: 0,
         depends: program.grid.map(() => false),
         written: t.write,
+        scattered: t.scattered,
+        atomic: t.atomic,
         fetched_B: 0,
       };
       uses.push(u);
@@ -62,7 +66,11 @@ export function reuseOf(
       if (t.scattered || placeFollows(t.view, index) || loopFollows(t.nest, t.view, index)) u.depends[i] = true;
     }
   }
-  for (const u of uses) u.distinct_B = Math.min(u.requested_B, bytesIn(u.tensor));
+  for (const u of uses) {
+    const whole = bytesIn(u.tensor);
+    // rows picked by data: as many different ones as of that many picked blindly
+    u.distinct_B = u.scattered ? whole * (1 - Math.exp(-u.requested_B / whole)) : Math.min(u.requested_B, whole);
+  }
 
   const capacity = costs.cache?.capacity_B ?? 0;
   const levels = rasterLevels(program, mapping);
@@ -101,12 +109,22 @@ export function reuseOf(
   for (const u of uses) {
     if (u.written) {
       if (u.tensor.role !== 'scratch' || u.distinct_B > capacity) dram_write_B += u.distinct_B;
+      // what is combined with must come first
+      if (u.atomic) dram_read_B += u.distinct_B;
     } else dram_read_B += u.fetched_B;
   }
   for (const t of demand.transfers) {
     const u = uses.find((x) => x.tensor === t.tensor && x.written === t.write);
-    t.miss = u && !t.write && u.requested_B > 0 ? u.fetched_B / u.requested_B : 0;
-    t.segment.dram_B += (t.total_B / t.segment.nest.count) * t.miss;
+    if (!u || u.requested_B === 0) continue;
+    const each_B = t.total_B / t.segment.nest.count;
+    if (t.write) {
+      if (u.tensor.role !== 'scratch' || u.distinct_B > capacity)
+        t.segment.dramWrite_B += (each_B * u.distinct_B) / u.requested_B;
+      if (u.atomic) t.segment.dramRead_B += (each_B * u.distinct_B) / u.requested_B;
+    } else {
+      t.miss = u.fetched_B / u.requested_B;
+      t.segment.dramRead_B += each_B * t.miss;
+    }
   }
   return { dram_read_B, dram_write_B };
 }
