@@ -2,8 +2,8 @@
  * Address mapping: which channel, rank, bank, row and column a byte address falls on.
  *
  * A mapping names the six fields from the highest bits to the lowest, two letters each, as DRAMsim3 writes them:
- * `rochrababgco` is row, channel, rank, bank, bank group, column. Below the fields lie the bytes of one burst. A number
- * of channels that is no power of two is split off by division at its place.
+ * `rochrababgco` is row, channel, rank, bank, bank group, column. Below the fields lie the bytes of one burst, or of
+ * `interleave_B`: the low part of the column, that stays together whatever stands lowest. A number of channels that is no power of two is split off by division at its place.
  */
 import { InputError } from '../../../base/errors.js';
 import type { Controller, Organisation } from './spec.js';
@@ -53,32 +53,39 @@ export class AddressMapping {
   private readonly below_channel: number;
   private readonly channels: number;
   private readonly burst_B: number;
+  private readonly interleave_B: number;
   private readonly groups: number;
   private readonly banks_per_group: number;
   private readonly hashed: boolean;
   /** Bytes that the fields span; addresses above wrap round. */
   readonly capacity_B: number;
 
-  constructor(organisation: Organisation, controller: Pick<Controller, 'mapping' | 'bank_hash'>, place?: string) {
+  constructor(
+    organisation: Organisation,
+    controller: Pick<Controller, 'mapping' | 'bank_hash' | 'interleave_B'>,
+    place?: string,
+  ) {
     const o = organisation;
     const binary = Number.isInteger(Math.log2(o.channels));
     this.channels = binary ? 0 : o.channels;
     this.burst_B = o.burst_B;
+    this.interleave_B = controller.interleave_B;
     this.groups = o.bankgroups;
     this.banks_per_group = o.banks_per_group;
     this.hashed = controller.bank_hash === 'row_xor';
+    const together = Math.log2(controller.interleave_B / o.burst_B);
     this.width = {
       ro: Math.log2(o.rows),
       ch: binary ? Math.log2(o.channels) : 0,
       ra: Math.log2(o.ranks),
       ba: Math.log2(o.banks_per_group),
       bg: Math.log2(o.bankgroups),
-      co: Math.log2(o.bursts_per_row),
+      co: Math.log2(o.bursts_per_row) - together,
     };
     this.order = fieldsOf(controller.mapping, place);
     const low = {} as Record<Field, Part>;
     const high = {} as Record<Field, Part>;
-    let position = 0;
+    let position = together;
     let below_channel = 0;
     for (const field of [...this.order].reverse()) {
       const width = this.width[field];
@@ -126,13 +133,13 @@ export class AddressMapping {
     return ((low >>> l.at) & l.mask) | (((high >>> h.at) & h.mask) << h.to);
   }
 
-  /** The address of a place: the inverse of `map` where banks are not hashed. `column` counts bursts. */
+  /** The address of a place: the inverse of `map` where banks are not hashed. Columns count pieces of `interleave_B`. */
   address(place: Readonly<Record<Field, number>>): number {
     let burst = 0;
     for (const field of this.order) {
       if (field === 'ch' && this.channels !== 0) burst = burst * this.channels + place.ch;
       else burst = burst * 2 ** this.width[field] + place[field];
     }
-    return burst * this.burst_B;
+    return burst * this.interleave_B;
   }
 }

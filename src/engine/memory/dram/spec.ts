@@ -63,6 +63,8 @@ export const BANK_HASHES = ['none', 'row_xor'] as const;
 export interface Controller {
   /** Fields of an address from high to low, two letters each: ro, ra, ch, ba, bg, co. */
   readonly mapping: string;
+  /** Aligned bytes that the fields above do not split: a power of two of bursts, within a row. */
+  readonly interleave_B: number;
   /** row_xor: low bits of the row are added into bank and bank group, so that equal banks of rows spread. */
   readonly bank_hash: (typeof BANK_HASHES)[number];
   readonly page: (typeof PAGE_POLICIES)[number];
@@ -121,6 +123,10 @@ export function checkSpec(spec: DramSpec, place: string): DramSpec {
   for (const name of ['ranks', 'bankgroups', 'banks_per_group', 'rows', 'bursts_per_row', 'burst_B'] as const)
     if (!Number.isInteger(Math.log2(organisation[name])))
       fail(`${name} is ${organisation[name]}; addresses are split by bits, so it must be a power of two`);
+  const { interleave_B } = controller;
+  const pieces = interleave_B / organisation.burst_B;
+  if (!(pieces >= 1 && pieces <= organisation.bursts_per_row && Number.isInteger(Math.log2(pieces))))
+    fail(`interleave of ${interleave_B} B, expected 1, 2, 4 … bursts of ${organisation.burst_B} B within a row`);
   if (organisation.bankgroups * organisation.banks_per_group > 32)
     fail(`${organisation.bankgroups} × ${organisation.banks_per_group} banks in a rank; at most 32 are modelled`);
   for (const name of TIMINGS) {
