@@ -244,6 +244,20 @@ export const OpSchemas = {
     },
     { additionalProperties: false },
   ),
+  /** What a user's own kernel computes, with the work and the traffic that its author states. */
+  custom: Type.Object(
+    {
+      kind: Type.Literal('custom'),
+      ...common,
+      what: Type.String({ minLength: 1, description: 'name of the computation' }),
+      shape: Type.Record(Type.String(), Type.Integer({ minimum: 0 }), { description: 'dimensions by name' }),
+      dtype: DTypeSchema,
+      flops: Type.Number({ minimum: 0, description: 'useful operations' }),
+      read_B: Type.Number({ minimum: 0, description: 'each input once' }),
+      write_B: Type.Number({ minimum: 0, description: 'each result once' }),
+    },
+    { additionalProperties: false },
+  ),
   /** 2-D convolution, NCHW dims, `kernel`×`kernel` window. */
   conv2d: Type.Object(
     {
@@ -336,6 +350,8 @@ export function flopsOf(op: Op): number {
       return op.rows * op.cols;
     case 'collective':
       return op.collective === 'all_reduce' || op.collective === 'reduce_scatter' ? op.elements : 0;
+    case 'custom':
+      return op.flops;
     case 'kv_append':
     case 'gather':
     case 'transpose':
@@ -424,6 +440,8 @@ export function compulsoryBytesOf(op: Op): { read_B: number; write_B: number } {
       const e = op.elements * b(op.dtype);
       return { read_B: e, write_B: e };
     }
+    case 'custom':
+      return { read_B: op.read_B, write_B: op.write_B };
   }
 }
 
