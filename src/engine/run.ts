@@ -2,7 +2,7 @@
 import type { Launch } from '../kernel/kernel.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import { runEvent } from './event/run.js';
-import { runSteady } from './steady/steady.js';
+import { evaluateSteady, runSteady } from './steady/steady.js';
 import type { Context, RunResult, Traffic } from './types.js';
 
 const ENGINES = {
@@ -21,6 +21,22 @@ export function runLaunches(
   fidelity: 'steady' | 'event',
 ): RunResult[] {
   return launches.map((l) => ENGINES[fidelity](l, machine, context));
+}
+
+/** Time and energy of launches in sequence under `steady`: the sums of `runLaunches`, without the records. */
+export function evaluateLaunches(
+  launches: readonly Launch[],
+  machine: ResourceGraph,
+  context: Context,
+): { time_s: number; energy_J: number } {
+  let time_s = 0;
+  let energy_J = 0;
+  for (const l of launches) {
+    const r = evaluateSteady(l, machine, context);
+    time_s += r.time_s;
+    energy_J += r.energy_J;
+  }
+  return { time_s, energy_J };
 }
 
 /** Sums results of launches that run one after another. */

@@ -8,7 +8,7 @@ import { type Choice, Mapper, type Objective, type Pins } from '../kernel/mapper
 import { type ResourceGraph, storeOf } from '../machine/graph.js';
 import { compulsoryBytesOf, flopsOf, type Op, type Trace } from '../workload/op.js';
 import { runBound } from './bound.js';
-import { addRecords, inSequence, largest, runLaunches } from './run.js';
+import { addRecords, evaluateLaunches, inSequence, largest, runLaunches } from './run.js';
 import type { KernelSimulation, OpResult, Simulation } from './simulation.js';
 import { COLD, type Context, type Fidelity, type RunResult, type Traffic } from './types.js';
 
@@ -108,7 +108,7 @@ function runOp(op: Op, machine: ResourceGraph, context: Context, options: OpOpti
       objective: options.objective,
       pins: options.pins?.[op.kind],
       context: JSON.stringify(context.reuse_B) + context.launch,
-      evaluate: (launches) => inSequence(runLaunches(launches, machine, context, 'steady')),
+      evaluate: (launches) => evaluateLaunches(launches, machine, context),
     });
     run = inSequence(runLaunches(choice.launches, machine, context, options.fidelity));
     options.onLaunches?.(choice.launches, context);
@@ -167,7 +167,7 @@ export function simulateKernel(
     objective: options.objective ?? 'time',
     pins: { kernel: options.kernel, params: options.params },
     context: JSON.stringify(context.reuse_B) + context.launch,
-    evaluate: (launches: readonly Launch[]) => inSequence(runLaunches(launches, machine, context, 'steady')),
+    evaluate: (launches: readonly Launch[]) => evaluateLaunches(launches, machine, context),
   });
   const runs = fidelity === 'bound' ? [bound] : runLaunches(choice.launches, machine, context, fidelity);
   const run = inSequence(runs);

@@ -3,7 +3,7 @@ import { csvFormat, csvParse } from 'd3-dsv';
 import { bytesOf } from '../base/dtype.js';
 import { InfeasibleError, InputError, TilewrightError } from '../base/errors.js';
 import { runBound } from '../engine/bound.js';
-import { inSequence, runLaunches } from '../engine/run.js';
+import { evaluateLaunches, inSequence, runLaunches } from '../engine/run.js';
 import type { RunResult } from '../engine/types.js';
 import { Mapper } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
@@ -121,7 +121,7 @@ function predict(row: Row, call: Call, machine: ResourceGraph, mapper: Mapper): 
     const choice = mapper.map(op, machine, {
       objective: 'time',
       context,
-      evaluate: (launches) => inSequence(runLaunches(launches, machine, call.context, 'steady')),
+      evaluate: (launches) => evaluateLaunches(launches, machine, call.context),
     });
     const run = inSequence(runLaunches(choice.launches, machine, call.context, 'steady'));
     time_s += run.time_s;

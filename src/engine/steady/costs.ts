@@ -11,6 +11,7 @@ import {
   type ResourceGraph,
   type Store,
 } from '../../machine/graph.js';
+import type { Segment } from './demand.js';
 
 /** Resources of one core: the matrix unit, the shared-memory port, issue, then one per pipe of the vector units. */
 export const MATRIX = 0;
@@ -59,12 +60,15 @@ export interface ElementCost {
 /** Memory of another device, or of the host. */
 export interface Remote {
   readonly link: Link | undefined;
+  readonly store: Store | undefined;
   readonly read_s_per_B: number;
   readonly write_s_per_B: number;
   readonly latency_s: number;
 }
 
 export interface Costs {
+  /** Segments to be used again by the next launch. */
+  readonly spare: Segment[];
   readonly machine: ResourceGraph;
   readonly home: Store;
   readonly cache: Store | undefined;
@@ -91,6 +95,11 @@ export interface Costs {
   /** How much slower DRAM is when as many bytes are written as read. */
   readonly mixedSlowdown: number;
   readonly special: number;
+  /**
+   * Energy per byte, apart by what goes with the clock's voltage, of: home read, written; cache read, written; core's
+   * cache; shared read, written; registers read, written; link in, out. Ways between near stores and lanes included.
+   */
+  readonly flow: { readonly clocked_pJ: readonly number[]; readonly fixed_pJ: readonly number[] };
   mma(a: DType, b: DType, acc: DType, unit: 'matrix' | 'vector'): MmaOp;
   element(fn: MapFn, dtype: DType): ElementCost;
   math(fn: MathFn, dtype: DType): ElementCost;
@@ -192,15 +201,39 @@ function makeCosts(machine: ResourceGraph): Costs {
     return cost;
   };
 
+  const l1 = machine.stores.find((s) => s.role === 'cache' && s.scope === 'core');
+  const register = machine.stores.find((s) => s.id === 'register');
+  const clocked_pJ = new Array<number>(11).fill(0);
+  const fixed_pJ = new Array<number>(11).fill(0);
+  const charge = (i: number, pJ: number, clocked: boolean) => {
+    const to = clocked ? clocked_pJ : fixed_pJ;
+    to[i] = to[i]! + pJ;
+  };
+  [home, cache, undefined, shared, register].forEach((s, i) => {
+    if (!s) return;
+    const at = i < 2 ? 2 * i : 2 * i - 1;
+    charge(at, s.read_pJ_per_B, s.clocked);
+    charge(at + 1, s.write_pJ_per_B, s.clocked);
+  });
+  if (l1) charge(4, l1.read_pJ_per_B, l1.clocked);
+  if (linkIn) charge(9, linkIn.pJ_per_B, linkIn.clocked);
+  if (linkOut) charge(10, linkOut.pJ_per_B, linkOut.clocked);
+  for (const l of machine.links) {
+    if (l.scope !== 'core' || l.to !== 'register' || l === linkIn || l === linkOut) continue;
+    if (l.from === shared?.id) for (const i of [5, 6]) charge(i, l.pJ_per_B, l.clocked);
+    else if (l.from === l1?.id) charge(4, l.pJ_per_B, l.clocked);
+  }
+
   const exp2 = mathRateOf(machine, 'exp2', 'fp32')?.rate.pipe;
   const fma = mathRateOf(machine, 'fma', 'fp32')?.rate.pipe;
   return {
+    spare: [],
     machine,
     home,
     cache,
     shared,
-    l1: machine.stores.find((s) => s.role === 'cache' && s.scope === 'core'),
-    register: machine.stores.find((s) => s.id === 'register'),
+    l1,
+    register,
     linkIn,
     linkOut,
     pipes,
@@ -215,6 +248,7 @@ function makeCosts(machine: ResourceGraph): Costs {
     missFixed_s,
     dram_s_per_B: Math.max(1 / (home.read_B_per_s * home.sustained_fraction), dramLink ? 1 / dramLink.B_per_s : 0),
     mixedSlowdown: home.sustained_fraction / (home.mixed_fraction ?? home.sustained_fraction),
+    flow: { clocked_pJ, fixed_pJ },
     special: exp2 === undefined || exp2 === fma ? -1 : PIPES + pipes.indexOf(exp2),
     mma(a, b, acc, unit) {
       const key = `${a}:${b}:${acc}:${unit}`;
@@ -285,6 +319,7 @@ function makeCosts(machine: ResourceGraph): Costs {
           Math.max(link ? 1 / link.B_per_s : 0, store_B_per_s ? 1 / store_B_per_s : 0);
         r = {
           link,
+          store,
           read_s_per_B: rate(store?.read_B_per_s),
           write_s_per_B: rate(store?.write_B_per_s),
           latency_s: (link?.latency_s ?? 0) + (store?.latency_s ?? 0),

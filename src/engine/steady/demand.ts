@@ -45,9 +45,14 @@ export interface Transfer {
   miss: number;
 }
 
+/** Made once and used again by launch after launch of a machine: see `Costs.spare`. */
 export class Segment {
+  nest!: Nest;
+  parent: Segment | undefined;
+  /** Executions per workgroup: mean over the grid. */
+  mean = 1;
   /** Cycles that a core's resources are busy per execution. */
-  readonly busy: Float64Array;
+  readonly busy: number[] = [];
   /** Cycles one workgroup takes per execution for its statements, children and blocking loads not counted. */
   serial_cycles = 0;
   /** Cycles of a whole core that map and reduce statements take one after another, per execution. */
@@ -67,7 +72,7 @@ export class Segment {
   readonly children: Segment[] = [];
 
   // worked out anew at each clock, in s. By resource: time that all who run at once need of it for one execution.
-  readonly need: Float64Array;
+  readonly need: number[] = [];
   /** One execution without children: alone, and with all in step; what sets the pace then. */
   own = 0;
   step = 0;
@@ -77,15 +82,31 @@ export class Segment {
   /** One execution alone, children and their fills included. */
   alone = 0;
 
-  constructor(
-    readonly nest: Nest,
-    /** Executions per workgroup: mean over the grid. */
-    readonly mean: number,
-    readonly parent: Segment | undefined,
-    costs: Costs,
-  ) {
-    this.busy = new Float64Array(PIPES + costs.pipes.length);
-    this.need = new Float64Array(PIPES + costs.pipes.length + BEYOND);
+  constructor(resources: number) {
+    // doubles from the start
+    for (let i = 0; i < resources; i++) this.busy.push(0.5);
+    for (let i = 0; i < resources + BEYOND; i++) this.need.push(0.5);
+  }
+
+  reset(nest: Nest, mean: number, parent: Segment | undefined): this {
+    this.nest = nest;
+    this.mean = mean;
+    this.parent = parent;
+    const { busy } = this;
+    for (let i = 0; i < busy.length; i++) busy[i] = 0;
+    this.serial_cycles = 0;
+    this.vector_cycles = 0;
+    this.in_B = 0;
+    this.out_B = 0;
+    this.read_B = 0;
+    this.write_B = 0;
+    this.farRead_s = 0;
+    this.farWrite_s = 0;
+    this.dramRead_B = 0;
+    this.dramWrite_B = 0;
+    this.transfers.length = 0;
+    this.children.length = 0;
+    return this;
   }
 }
 
@@ -126,7 +147,7 @@ export function demandOf(launch: Launch, costs: Costs): Demand {
     nest = enter(nest, g.index, 0, g.extent, true);
     workgroups *= g.extent;
   }
-  const root = new Segment(nest!, 1, undefined, costs);
+  const root = segmentOf(costs, 0, nest!, 1, undefined);
   const d: Demand = {
     root,
     segments: [root],
@@ -146,6 +167,13 @@ export function demandOf(launch: Launch, costs: Costs): Demand {
   };
   new Walker(d, program, mapping, costs).body(program.body, root, undefined);
   return d;
+}
+
+/** The i-th segment of a launch. One launch of a machine is worked on at a time, and its results leave no segment behind. */
+function segmentOf(costs: Costs, i: number, nest: Nest, mean: number, parent: Segment | undefined): Segment {
+  const { spare } = costs;
+  if (i === spare.length) spare.push(new Segment(PIPES + costs.pipes.length));
+  return spare[i]!.reset(nest, mean, parent);
 }
 
 class Walker {
@@ -206,7 +234,7 @@ class Walker {
     this.lastWasLoad = false;
     const nest = enter(s.nest, stmt.index, stmt.from, stmt.to, false);
     if (nest.count === 0) return;
-    const child = new Segment(nest, nest.count / this.d.workgroups, s, this.costs);
+    const child = segmentOf(this.costs, this.d.segments.length, nest, nest.count / this.d.workgroups, s);
     s.children.push(child);
     this.d.segments.push(child);
     // tiles that copies fill ahead are new at each iteration: whoever reads them first waits for all lanes

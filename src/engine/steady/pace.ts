@@ -68,6 +68,9 @@ class Loads {
   }
 }
 
+const ahead = new Loads();
+const group = new Loads();
+
 export class Pace {
   /** Of the time last worked out: what decided it, a resource or one of the above, and what tails added. */
   cause = LATENCY;
@@ -87,8 +90,6 @@ export class Pace {
   private readonly dramWrite_s_per_B: number;
 
   private readonly window_B: number;
-  private readonly ahead = new Loads();
-  private readonly group = new Loads();
 
   // at the clock being worked out
   private cycle = 0;
@@ -205,7 +206,6 @@ export class Pace {
     if (this.d.matrix) need[MATRIX]! += perCore * (1 - costs.coIssue) * s.vector_cycles * cycle;
 
     // loads: those the workgroup waits for, group by group, and those that run ahead
-    const { ahead, group } = this;
     ahead.clear();
     group.clear();
     let own = s.serial_cycles * cycle;

@@ -11,7 +11,7 @@ import type { LoopVar, Program, Tensor, View } from '../../kernel/ir.js';
 import type { Mapping } from '../../kernel/kernel.js';
 import type { Context } from '../types.js';
 import type { Costs } from './costs.js';
-import type { Demand } from './demand.js';
+import type { Demand, Transfer } from './demand.js';
 import { mentions, type Nest, placeFollows } from './domain.js';
 
 export interface Reuse {
@@ -21,13 +21,13 @@ export interface Reuse {
 
 interface Use {
   readonly tensor: Tensor;
+  readonly written: boolean;
+  readonly scattered: boolean;
+  readonly atomic: boolean;
   requested_B: number;
   distinct_B: number;
-  /** By grid dim: its place depends on it. */
-  readonly depends: boolean[];
-  written: boolean;
-  scattered: boolean;
-  atomic: boolean;
+  /** Bit d: its place depends on grid dim d. */
+  depends: number;
   fetched_B: number;
 }
 
@@ -39,69 +39,53 @@ export function reuseOf(
   context: Context,
   resident: number,
 ): Reuse {
-  const concurrent = costs.machine.cores.count * resident;
+  const { grid } = program;
   const uses: Use[] = [];
-  for (const t of demand.transfers) {
+  const { transfers } = demand;
+  for (let k = 0; k < transfers.length; k++) {
+    const t = transfers[k]!;
     if (t.remote) continue;
-    let u = uses.find((x) => x.tensor === t.tensor && x.written === t.write);
+    let u = useOf(uses, t);
     if (!u) {
       u = {
         tensor: t.tensor,
-        requested_B: 0,
-        distinct_B: 0,
-        depends: program.grid.map(() => false),
         written: t.write,
         scattered: t.scattered,
         atomic: t.atomic,
+        requested_B: 0,
+        distinct_B: 0,
+        depends: 0,
         fetched_B: 0,
       };
       uses.push(u);
     }
     u.requested_B += t.total_B;
-    for (let i = 0; i < program.grid.length; i++) {
-      // a loop whose bounds follow a grid index carries the dependence inwards (split ranges, stream-K)
-      const index = program.grid[i]!.index;
-      if (u.depends[i]) continue;
-      // rows picked by data are others for each workgroup
-      if (t.scattered || placeFollows(t.view, index) || loopFollows(t.nest, t.view, index)) u.depends[i] = true;
+    for (let i = 0; i < grid.length; i++) {
+      if (u.depends & (1 << i)) continue;
+      const { index } = grid[i]!;
+      // a loop whose bounds follow a grid index carries the dependence inwards (split ranges, stream-K), and rows picked
+      // by data are others for each workgroup
+      if (t.scattered || placeFollows(t.view, index) || loopFollows(t.nest, t.view, index)) u.depends |= 1 << i;
     }
   }
-  for (const u of uses) {
+  const capacity = costs.cache ? costs.cache.capacity_B : 0;
+  let all_B = 0;
+  for (let i = 0; i < uses.length; i++) {
+    const u = uses[i]!;
     const whole = bytesIn(u.tensor);
     // rows picked by data: as many different ones as of that many picked blindly
     u.distinct_B = u.scattered ? whole * (1 - Math.exp(-u.requested_B / whole)) : Math.min(u.requested_B, whole);
+    u.fetched_B = u.distinct_B;
+    all_B += u.distinct_B;
   }
-
-  const capacity = costs.cache?.capacity_B ?? 0;
-  const levels = rasterLevels(program, mapping);
-  // blocks of the raster larger than what runs at once
-  const blocks: number[] = [Math.min(concurrent, demand.workgroups)];
-  let size = 1;
-  for (const l of levels) {
-    size *= l.extent;
-    if (size > blocks[blocks.length - 1]! && size <= demand.workgroups * 1.0001) blocks.push(size);
-  }
-  if (blocks[blocks.length - 1]! < demand.workgroups) blocks.push(demand.workgroups);
-
-  const footprints = blocks.map((c) => uses.map((u) => footprint(u, c, levels, program, demand.workgroups)));
+  if (all_B > capacity) passes(uses, demand, program, mapping, capacity, costs.machine.cores.count * resident);
   for (let i = 0; i < uses.length; i++) {
     const u = uses[i]!;
-    let fetched = footprints[0]![i]!;
-    for (let b = 0; b + 1 < blocks.length; b++) {
-      const repeat = blocks[b + 1]! / blocks[b]!;
-      const grow = footprints[b]![i]! > 0 ? footprints[b + 1]![i]! / footprints[b]![i]! : 1;
-      let working = 0;
-      for (const f of footprints[b]!) working += f;
-      const hit = hitRate(working, capacity);
-      // of `repeat` passes, `grow` bring new bytes; the others find what the cache kept
-      fetched *= grow + Math.max(0, repeat - grow) * (1 - hit);
-    }
-    u.fetched_B = Math.min(fetched, u.requested_B);
-    if (!u.written) {
-      const distance = u.tensor.role === 'scratch' ? 0 : context.reuse_B[u.tensor.kind];
-      const resident = Number.isFinite(distance) ? clamp01((capacity - distance) / Math.max(1, u.distinct_B)) : 0;
-      u.fetched_B = Math.max(0, u.fetched_B - resident * u.distinct_B);
-    }
+    if (u.written) continue;
+    const distance = u.tensor.role === 'scratch' ? 0 : context.reuse_B[u.tensor.kind];
+    if (distance >= capacity) continue;
+    const kept = clamp01((capacity - distance) / Math.max(1, u.distinct_B));
+    u.fetched_B = Math.max(0, u.fetched_B - kept * u.distinct_B);
   }
 
   let dram_read_B = 0;
@@ -114,7 +98,7 @@ export function reuseOf(
     } else dram_read_B += u.fetched_B;
   }
   for (const t of demand.transfers) {
-    const u = uses.find((x) => x.tensor === t.tensor && x.written === t.write);
+    const u = t.remote ? undefined : useOf(uses, t);
     if (!u || u.requested_B === 0) continue;
     const each_B = t.total_B / t.segment.nest.count;
     if (t.write) {
@@ -129,8 +113,57 @@ export function reuseOf(
   return { dram_read_B, dram_write_B };
 }
 
+/** Bytes that each tensor has fetched when not all of them fit the cache: block by block of the raster. */
+function passes(
+  uses: readonly Use[],
+  demand: Demand,
+  program: Program,
+  mapping: Mapping,
+  capacity: number,
+  concurrent: number,
+): void {
+  const { workgroups } = demand;
+  const levels = rasterLevels(program, mapping);
+  // blocks of the raster larger than what runs at once
+  const blocks: number[] = [Math.min(concurrent, workgroups)];
+  let size = 1;
+  for (let i = 0; i < levels.length; i++) {
+    size *= levels[i]!.extent;
+    if (size > blocks[blocks.length - 1]! && size <= workgroups * 1.0001) blocks.push(size);
+  }
+  if (blocks[blocks.length - 1]! < workgroups) blocks.push(workgroups);
+  let here = uses.map((u) => footprint(u, blocks[0]!, levels, workgroups));
+  for (let i = 0; i < uses.length; i++) uses[i]!.fetched_B = here[i]!;
+  for (let b = 0; b + 1 < blocks.length; b++) {
+    const next = uses.map((u) => footprint(u, blocks[b + 1]!, levels, workgroups));
+    const repeat = blocks[b + 1]! / blocks[b]!;
+    let working = 0;
+    for (let i = 0; i < here.length; i++) working += here[i]!;
+    const hit = hitRate(working, capacity);
+    // of `repeat` passes, `grow` bring new bytes; the others find what the cache kept
+    for (let i = 0; i < uses.length; i++) {
+      const grow = here[i]! > 0 ? next[i]! / here[i]! : 1;
+      uses[i]!.fetched_B *= grow + Math.max(0, repeat - grow) * (1 - hit);
+    }
+    here = next;
+  }
+  for (let i = 0; i < uses.length; i++) uses[i]!.fetched_B = Math.min(uses[i]!.fetched_B, uses[i]!.requested_B);
+}
+
+function useOf(uses: readonly Use[], t: Transfer): Use | undefined {
+  for (let i = 0; i < uses.length; i++) {
+    const u = uses[i]!;
+    if (u.tensor === t.tensor && u.written === t.write) return u;
+  }
+  return undefined;
+}
+
 const clamp01 = (x: number): number => (x < 0 ? 0 : Math.min(x, 1));
-const bytesIn = (t: Tensor): number => t.dims.reduce((p, x) => p * x, 1) * bytesOf(t.dtype);
+function bytesIn(t: Tensor): number {
+  let n = bytesOf(t.dtype);
+  for (let d = 0; d < t.dims.length; d++) n *= t.dims[d]!;
+  return n;
+}
 
 /** Share of re-touches that hit when `working` bytes pass between them. */
 function hitRate(working: number, capacity: number): number {
@@ -144,30 +177,27 @@ interface RasterLevel {
 
 /** The raster as nested counts, fastest first: panel rows of grid[1], grid[0], panels, the rest. */
 function rasterLevels(program: Program, mapping: Mapping): RasterLevel[] {
-  const [g0, g1] = [program.grid[0]?.extent ?? 1, program.grid[1]?.extent ?? 1];
+  const g0 = program.grid[0]?.extent ?? 1;
+  const g1 = program.grid[1]?.extent ?? 1;
   const panel = Math.max(1, Math.min(mapping.panel, g1));
-  const levels: RasterLevel[] = [
-    { dim: 1, extent: panel },
-    { dim: 0, extent: g0 },
-    { dim: 1, extent: g1 / panel },
-  ];
-  for (let d = 2; d < program.grid.length; d++) levels.push({ dim: d, extent: program.grid[d]!.extent });
-  return levels.filter((l) => l.extent > 1);
+  const levels: RasterLevel[] = [];
+  if (panel > 1) levels.push({ dim: 1, extent: panel });
+  if (g0 > 1) levels.push({ dim: 0, extent: g0 });
+  if (g1 > panel) levels.push({ dim: 1, extent: g1 / panel });
+  for (let d = 2; d < program.grid.length; d++) {
+    const { extent } = program.grid[d]!;
+    if (extent > 1) levels.push({ dim: d, extent });
+  }
+  return levels;
 }
 
 /** Distinct bytes that `count` consecutive workgroups touch. */
-function footprint(
-  u: Use,
-  count: number,
-  levels: readonly RasterLevel[],
-  _program: Program,
-  workgroups: number,
-): number {
+function footprint(u: Use, count: number, levels: readonly RasterLevel[], workgroups: number): number {
   let share = 1;
   let before = 1;
   for (const l of levels) {
     const span = Math.min(l.extent, Math.max(1, count / before));
-    if (u.depends[l.dim]) share *= span / l.extent;
+    if (u.depends & (1 << l.dim)) share *= span / l.extent;
     before *= l.extent;
   }
   return Math.min(u.distinct_B, Math.max(u.distinct_B * share, Math.min(u.distinct_B, u.requested_B / workgroups)));

@@ -313,7 +313,7 @@ export class StatementWalker {
   }
 }
 
-function add(busy: Float64Array, cost: ElementCost, elements: number): void {
+function add(busy: number[], cost: ElementCost, elements: number): void {
   const { pipes, cycles } = cost;
   for (let i = 0; i < pipes.length; i++) busy[pipes[i]!]! += cycles[i]! * elements;
 }
