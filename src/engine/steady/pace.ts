@@ -153,8 +153,8 @@ export class Pace {
       if (together > time) time = together;
     }
     for (let r = 0; r < beyond + BEYOND; r++) {
-      // of uneven workgroups at once the longest decides its core's share
-      const share = even ? this.share : n / cores.count + (n <= this.slots ? longest / alone - 1 : 0);
+      // of uneven workgroups that all run at once the longest and its neighbours decide
+      const share = even ? this.share : n <= this.slots ? this.perCore - 1 + longest / alone : n / cores.count;
       const service = this.service(r, share);
       if (service <= 0) continue;
       const heavy = this.heaviest(r);
@@ -249,8 +249,11 @@ export class Pace {
     // a buffer goes round in the time its copy takes and the iteration that reads it; there are `stages` of them
     const copy = ahead.time(this.in_s);
     if (copy > 0) {
-      const limited = (copy + own + childrenAlone) / stages - childrenAlone;
-      if (limited > pace) pace = limited;
+      const body = own + childrenAlone;
+      const trips = s.parent ? Math.ceil(s.mean / s.parent.mean) : 1;
+      // the first round finds all buffers free
+      const rounds = Math.floor((trips - 1) / stages);
+      pace += (Math.max(0, copy - (stages - 1) * body) * rounds) / trips;
       if (link > pace) pace = link;
     }
     s.own = pace;

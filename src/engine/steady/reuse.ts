@@ -29,6 +29,8 @@ interface Use {
   /** Bit d: its place depends on grid dim d. */
   depends: number;
   fetched_B: number;
+  /** Of that, what no transfer has been charged with yet. */
+  left_B: number;
 }
 
 export function reuseOf(
@@ -56,6 +58,7 @@ export function reuseOf(
         distinct_B: 0,
         depends: 0,
         fetched_B: 0,
+        left_B: 0,
       };
       uses.push(u);
     }
@@ -96,6 +99,7 @@ export function reuseOf(
       // what is combined with must come first
       if (u.atomic) dram_read_B += u.distinct_B;
     } else dram_read_B += u.fetched_B;
+    u.left_B = u.fetched_B;
   }
   for (const t of demand.transfers) {
     const u = t.remote ? undefined : useOf(uses, t);
@@ -106,7 +110,10 @@ export function reuseOf(
         t.segment.dramWrite_B += (each_B * u.distinct_B) / u.requested_B;
       if (u.atomic) t.segment.dramRead_B += (each_B * u.distinct_B) / u.requested_B;
     } else {
-      t.miss = u.fetched_B / u.requested_B;
+      // the first to read brings it in for the others
+      const fetched_B = Math.min(t.total_B, u.left_B);
+      u.left_B -= fetched_B;
+      t.miss = t.total_B > 0 ? fetched_B / t.total_B : 0;
       t.segment.dramRead_B += each_B * t.miss;
     }
   }
