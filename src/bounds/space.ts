@@ -30,9 +30,10 @@ const product = (m: number, n: number, fixed: readonly Params[]): Space => ({
   pairs: [[axis('bm', m), axis('bn', n)]],
   fixed: fixed.map((f) => ({ ...PRODUCT, ...f })),
 });
-const rowsIn = (cols: number): Space => ({
-  pairs: [[axis('block', cols)]],
-  fixed: [{ rows: 1, groups: 1 }],
+/** As much of a row as fits, then as many rows: they share what is the same for all (scales of a norm). */
+const rowsIn = (rows: number, cols: number): Space => ({
+  pairs: [[axis('block', cols)], [axis('rows', rows)]],
+  fixed: [{ groups: 1 }],
 });
 
 function queries(op: OpOf<'attention'>, more: Params): Space {
@@ -62,9 +63,9 @@ export const SPACES: { readonly [K in KernelName]?: AnySpace } = {
     ],
     fixed: [{ ...LONE, bk: 1, vk: 1 }],
   }),
-  softmax: (op: OpOf<'softmax'>) => rowsIn(op.cols),
-  layernorm: (op: OpOf<'normalise'>) => rowsIn(op.cols),
-  rmsnorm: (op: OpOf<'normalise'>) => rowsIn(op.cols),
+  softmax: (op: OpOf<'softmax'>) => rowsIn(op.rows, op.cols),
+  layernorm: (op: OpOf<'normalise'>) => rowsIn(op.rows, op.cols),
+  rmsnorm: (op: OpOf<'normalise'>) => rowsIn(op.rows, op.cols),
 };
 
 export const spaceOf = (kernel: string, op: Op): Space | undefined =>

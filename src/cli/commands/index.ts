@@ -24,6 +24,10 @@ export const COMMANDS = {
     summary: 'simulate one kernel, or print its program',
     load: () => import('./kernel.js'),
   },
+  bounds: {
+    summary: 'least I/O of a kernel, and what schedules move beside it',
+    load: () => import('./bounds.js'),
+  },
   roofline: {
     summary: 'draw the roofline of a machine, with the ops of a workload',
     load: () => import('./roofline.js'),

@@ -2,6 +2,7 @@
 import type { TSchema } from '@sinclair/typebox';
 import type { Command } from 'commander';
 import { unknownName } from '../../base/errors.js';
+import { BoundsSchema } from '../../bounds/result.js';
 import { KernelSimulationSchema, SimulationSchema } from '../../engine/simulation.js';
 import { SpaceSchema } from '../../explore/space.js';
 import { SummarySchema } from '../../explore/summary.js';
@@ -34,6 +35,7 @@ const SCHEMAS: Readonly<Record<string, Entry>> = {
   simulate: { what: 'simulate --json', schema: () => SimulationSchema },
   kernel: { what: 'kernel --json', schema: () => KernelSimulationSchema },
   sweep: { what: 'sweep --json and explore --json', schema: () => SummarySchema },
+  bounds: { what: 'bounds --json', schema: () => BoundsSchema },
   report: { what: 'report -o FILE.json', schema: () => ReportSchema },
 };
 

@@ -1,0 +1,71 @@
+/** What `bounds` prints with --json: stable names, SI units. The schema is the single source of the type. */
+import { type Static, Type } from '@sinclair/typebox';
+
+const Tile = Type.Unsafe<Record<string, number>>(Type.Record(Type.String(), Type.Number()));
+
+const ScheduleSchema = Type.Object({
+  kernel: Type.String(),
+  tile: Tile,
+  sizes: Type.Union([Type.Literal('free'), Type.Literal('library'), Type.Literal('yours')], {
+    description: 'any whole numbers, those the library offers, or the ones given',
+  }),
+  requested_B: Type.Number({ exclusiveMinimum: 0, description: 'bytes at copies, gathers and scatters' }),
+  ratio: Type.Number({ exclusiveMinimum: 0, description: 'requested_B ÷ bound_B' }),
+  live_B: Type.Number({ minimum: 0, description: 'near bytes, buffers of all stages included' }),
+});
+
+const TermSchema = Type.Object({
+  bound_B: Type.Number(),
+  formula: Type.String(),
+  range: Type.String(),
+  source: Type.String(),
+});
+
+const MoveSchema = Type.Object({
+  move: Type.String(),
+  value: Type.String(),
+  cost: Type.Integer({ minimum: 0 }),
+  near: Type.Array(Type.String()),
+  far: Type.Array(Type.String()),
+});
+
+export const PebblingSchema = Type.Object({
+  graph: Type.String(),
+  values: Type.Integer(),
+  near: Type.Integer({ description: 'values that fit near' }),
+  bound: Type.Number({ description: 'what the formula says, in values' }),
+  cost: Type.Integer({ description: 'loads and stores of the play shown' }),
+  proven: Type.Boolean({ description: 'no play has fewer' }),
+  at_least: Type.Integer({ description: 'no play has fewer than this' }),
+  frames: Type.Array(MoveSchema),
+});
+export type Pebbling = Static<typeof PebblingSchema>;
+
+export const BoundsSchema = Type.Object(
+  {
+    kernel: Type.String(),
+    shape: Type.Unsafe<Record<string, number>>(Type.Record(Type.String(), Type.Number())),
+    dtype: Type.String(),
+    capacity_B: Type.Number({ exclusiveMinimum: 0 }),
+    bound_B: Type.Number({ exclusiveMinimum: 0 }),
+    compulsory_B: Type.Number({ exclusiveMinimum: 0 }),
+    formula: Type.String(),
+    range: Type.String(),
+    source: Type.String(),
+    terms: Type.Array(TermSchema),
+    schedules: Type.Array(ScheduleSchema),
+    advice: Type.String(),
+    curve: Type.Optional(
+      Type.Array(
+        Type.Object({
+          capacity_B: Type.Number(),
+          bound_B: Type.Number(),
+          requested_B: Type.Unsafe<Record<string, number>>(Type.Record(Type.String(), Type.Number())),
+        }),
+      ),
+    ),
+    pebbling: Type.Optional(PebblingSchema),
+  },
+  { $id: 'bounds' },
+);
+export type Bounds = Static<typeof BoundsSchema>;

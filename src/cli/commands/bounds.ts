@@ -1,0 +1,113 @@
+/** `tilewright bounds NAME --shape … --capacity 192KiB`: the least I/O, and what schedules move beside it. */
+import { type Command, Option } from 'commander';
+import { asDType, DTYPES, type DType } from '../../base/dtype.js';
+import { InputError, unknownName } from '../../base/errors.js';
+import { parseQuantity } from '../../base/units.js';
+import { type Composition, composeTrace } from '../../bounds/compose.js';
+import { boundsFor } from '../../bounds/evaluate.js';
+import type { Bounds, Pebbling } from '../../bounds/result.js';
+import { renderBounds, schedulesTable } from '../../report/bounds.js';
+import { quantity } from '../../report/format.js';
+import { formatOf, textTable } from '../../report/index.js';
+import { writeOutput } from '../io.js';
+import { type CommonOptions, common } from '../options.js';
+import { emit, note } from '../output.js';
+import { parseAssignments } from '../pins.js';
+import { commandLine } from '../runs.js';
+import { bold, plainTable, STYLE } from '../style.js';
+import { VERSION } from '../version.js';
+import { openTrace } from '../workload.js';
+
+interface Options extends CommonOptions {
+  readonly shape?: string;
+  readonly capacity: string;
+  readonly dtype: DType;
+  readonly tile?: string;
+  readonly draw?: string;
+  readonly pebble?: boolean;
+  readonly workload?: string;
+}
+
+export function define(command: Command): void {
+  common(command)
+    .argument('[name]', 'a kernel or a family of kernels, or attention_backward, fft, triangular_gemm, sparse_gemm')
+    .option('--shape <key=value,…>', 'dimensions, such as m=4096,n=4096,k=4096')
+    .requiredOption('--capacity <bytes>', 'fast memory on the near side, such as 192KiB')
+    .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
+    .option('--tile <key=value,…>', 'a tile of your own, set beside the best ones')
+    .option('--draw <file>', 'draw bytes against capacity: .html, .svg, .png or .md')
+    .option('--pebble', 'play the red–blue pebble game on the graph of a small shape, step by step')
+    .option('-w, --workload <text>', 'instead of a kernel: all ops of a workload, one by one and fused')
+    .action(async (name: string | undefined, options: Options) => {
+      const capacity_B = parseQuantity(options.capacity, 'bytes', '--capacity');
+      if (!(capacity_B > 0)) throw new InputError(`'${options.capacity}' is no capacity`, '--capacity');
+      if (options.workload !== undefined) {
+        if (name !== undefined) throw new InputError('give a kernel or --workload, not both', name);
+        const composition = composeTrace(openTrace(options.workload), capacity_B);
+        return emit(options, { json: () => composition, text: () => compositionText(composition) });
+      }
+      if (name === undefined) throw new InputError('expected the name of a kernel, or --workload');
+      const format = options.draw === undefined ? undefined : formatOf(options.draw);
+      if (options.draw !== undefined && !format)
+        throw new InputError("the file's ending says no format; known: html, svg, png, md, json", options.draw);
+      const tile = options.tile === undefined ? undefined : parseAssignments(options.tile, `--tile ${options.tile}`);
+      const { dtype, pebble } = options;
+      const asked = { name, shape: options.shape ?? '', dtype, capacity_B, tile, curve: format !== undefined, pebble };
+      const bounds = boundsFor(asked);
+      if (format) {
+        const title = `Least I/O of ${name} (${Object.entries(bounds.shape)
+          .map(([k, v]) => `${k} ${v}`)
+          .join(', ')})`;
+        const page = { title, version: VERSION, command: commandLine() };
+        writeOutput(options.draw!, await renderBounds(page, bounds, format));
+        note(options, `wrote ${options.draw}`);
+      }
+      await emit(options, { json: () => bounds, text: () => boundsText(bounds) });
+    });
+}
+
+function dtypeOf(text: string): DType {
+  const dtype = asDType(text);
+  if (!dtype) throw unknownName('number format', text, DTYPES, '--dtype');
+  return dtype;
+}
+
+const bytes = (value: number) => ({ text: quantity(value, 'B'), value });
+
+function boundsText(b: Bounds): string {
+  const parts = [
+    `${bold(`${b.kernel}: any schedule moves at least ${quantity(b.bound_B, 'B')} with ${quantity(b.capacity_B, 'B')} of fast memory`)}\n${b.formula}\n${b.range}; ${b.source}`,
+    plainTable(
+      ['Bound', 'Bytes', 'Holds for'],
+      b.terms.map((t) => [t.formula, t.bound_B > 0 ? bytes(t.bound_B) : { text: 'says nothing', value: 0 }, t.range]),
+    ),
+  ];
+  if (b.schedules.length > 0) parts.push(textTable(schedulesTable(b), STYLE));
+  parts.push(b.advice);
+  if (b.pebbling) parts.push(pebblingText(b.pebbling));
+  return parts.join('\n\n');
+}
+
+function pebblingText(p: Pebbling): string {
+  const verdict = p.proven ? 'no play has fewer' : `no play has fewer than ${p.at_least}`;
+  const head = `Pebble game on ${p.graph}: ${p.cost} loads and stores with ${p.near} values near; ${verdict} (formula: ${p.bound.toFixed(1)})`;
+  return `${bold(head)}\n${plainTable(
+    ['Step', 'Move', 'Value', 'Moved', 'Near'],
+    p.frames.map((f, i) => [String(i + 1), f.move, f.value, { text: String(f.cost), value: f.cost }, f.near.join(' ')]),
+  )}`;
+}
+
+const MOST_EDGES = 20;
+
+function compositionText(c: Composition): string {
+  const head = `Least I/O with ${quantity(c.capacity_B, 'B')} of fast memory: ${quantity(c.unfused_B, 'B')} op by op, ${quantity(c.fused_B, 'B')} if all were fused`;
+  const edges = c.edges.slice(0, MOST_EDGES);
+  return [
+    `${bold(head)}\n${quantity(c.external_B, 'B')} enter and leave: parameters, caches, first inputs, last results.`,
+    plainTable(
+      ['Fusing', 'into', 'would save'],
+      edges.map((e) => [e.from, e.to, bytes(e.saves_B)]),
+    ),
+    ...(c.edges.length > MOST_EDGES ? [`and ${c.edges.length - MOST_EDGES} more`] : []),
+  ].join('\n\n');
+}
