@@ -17,6 +17,7 @@ import {
 import type { Launch, Mapping } from '../../kernel/kernel.js';
 import { BEYOND, type Costs, PIPES } from './costs.js';
 import { accessed, enter, type Nest, placeFollows } from './domain.js';
+import { shareInRange } from './rows.js';
 import { StatementWalker } from './statements.js';
 
 /** A transfer between a tensor and a tile; its share of cache and DRAM time is known only when reuse is. */
@@ -248,7 +249,7 @@ class Walker {
 
   private load(view: View, tile: Tile, index: Tile | undefined, ahead: boolean, s: Segment): void {
     const { costs, d, statements } = this;
-    const t = this.transfer(view, tile, index !== undefined, false, ahead ? tile.stages : 1, false, s);
+    const t = this.transfer(view, tile, index, false, ahead ? tile.stages : 1, false, s);
     if (!ahead) {
       if (index) {
         this.lastWasLoad = false;
@@ -273,7 +274,7 @@ class Walker {
     statements.await(tile, s);
     if (index) statements.await(index, s);
     statements.barrier(tile, s);
-    const t = this.transfer(view, tile, index !== undefined, true, 1, atomic, s);
+    const t = this.transfer(view, tile, index, true, 1, atomic, s);
     s.out_B += t.bytes;
     d.last_B = s.out_B;
     if (t.remote) s.farWrite_s += t.bytes * costs.remote(view.tensor.home!).write_s_per_B;
@@ -311,14 +312,18 @@ class Walker {
   private transfer(
     view: View,
     tile: Tile,
-    scattered: boolean,
+    index: Tile | undefined,
     write: boolean,
     stages: number,
     atomic: boolean,
     s: Segment,
   ): Transfer {
     const { tensor } = view;
-    const total_B = accessed(view, tile.rows, tile.cols, s.nest, scattered) * bytesOf(tensor.dtype);
+    const scattered = index !== undefined;
+    let elements = accessed(view, tile.rows, tile.cols, s.nest, scattered);
+    if (index && view.at[view.axes[0]] === 0)
+      elements = Math.round(elements * this.inRange(index, tensor.dims[view.axes[0]]!));
+    const total_B = elements * bytesOf(tensor.dtype);
     const widening = this.widening(view, tile);
     if (!write && stages === 1 && !this.lastWasLoad) this.group++;
     this.lastWasLoad = !write && (stages === 1 || this.lastWasLoad);
@@ -342,6 +347,15 @@ class Walker {
     s.transfers.push(t);
     this.d.transfers.push(t);
     return t;
+  }
+
+  private known: { index: Tile; end: number; share: number } | undefined;
+
+  /** Share of picked rows that are in range; reads and stores of one tile go by the same indices. */
+  private inRange(index: Tile, end: number): number {
+    if (this.known?.index !== index || this.known.end !== end)
+      this.known = { index, end, share: shareInRange(index, this.program, end) };
+    return this.known.share;
   }
 
   /** Runs of neighbours in memory are moved in whole sectors. */
