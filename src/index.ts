@@ -11,10 +11,15 @@ export {
   SimulationSchema,
 } from './engine/simulation.js';
 export { COLD, type Context, FIDELITIES, type Fidelity, type RunResult } from './engine/types.js';
-export type { Program } from './kernel/ir.js';
-export type { Kernel, Launch, Mapping, Params } from './kernel/kernel.js';
+export { defineKernel, type KernelDefinition } from './kernel/define.js';
+export { type Interpretation, interpret, interpretLaunches } from './kernel/interpret.js';
+// what tile programs are made of: tensors, tiles, views, statements, index expressions, scalar functions
+export * from './kernel/ir.js';
+export type { Kernel, Launch, Mapping, ParamDef, Params, ShapeKey } from './kernel/kernel.js';
 export { KERNEL_LIST, kernelByName, kernelNames } from './kernel/library/index.js';
+export { vectorMapping } from './kernel/library/lanes.js';
 export { type Choice, Mapper, type Objective, type Pins } from './kernel/mapper.js';
+export { ADD, activationFn, elementwiseFn, FMA, MAX, MOVE, MUL, SQUARE, ZERO } from './kernel/math.js';
 export { nestText, programText } from './kernel/print.js';
 export type { ResourceGraph } from './machine/graph.js';
 export { loadMachine, type Machine } from './machine/load.js';

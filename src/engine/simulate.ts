@@ -151,6 +151,8 @@ export interface KernelOptions {
   readonly kernel?: string;
   readonly params?: Params;
   readonly mapper?: Mapper;
+  /** Kernels to choose from instead of the library's. */
+  readonly kernels?: readonly Kernel[];
 }
 
 /** One op on one kernel, as `tilewright kernel` shows it. */
@@ -166,6 +168,7 @@ export function simulateKernel(
   const choice = mapper.map(op, machine, {
     objective: options.objective ?? 'time',
     pins: { kernel: options.kernel, params: options.params },
+    kernels: options.kernels,
     context: JSON.stringify(context.reuse_B) + context.launch,
     evaluate: (launches: readonly Launch[]) => evaluateLaunches(launches, machine, context),
   });

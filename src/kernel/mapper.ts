@@ -29,6 +29,8 @@ export interface MapOptions {
   readonly evaluate: Evaluate;
   readonly objective?: Objective;
   readonly pins?: Pins;
+  /** Kernels to choose from, for what the library does not have; its own for ops of this kind when absent. */
+  readonly kernels?: readonly AnyKernel[];
   /** Everything else that `evaluate` depends on (cache state, launch mode, clock), as text: part of the memo's key. */
   readonly context?: string;
 }
@@ -51,6 +53,8 @@ export class Mapper {
 
   /** As `mapOp`. The machine is known by identity, the op by its content. */
   map(op: Op, machine: ResourceGraph, options: MapOptions): Choice {
+    // kernels from elsewhere are known by no name that could be a key
+    if (options.kernels) return mapOp(op, machine, options);
     let known = this.memo.get(machine);
     if (!known) {
       known = new Map();
@@ -102,7 +106,7 @@ interface Search {
 export function mapOp(op: Op, machine: ResourceGraph, options: MapOptions): Choice {
   const objective = options.objective ?? 'time';
   const score = SCORES[objective];
-  const { kernels, rejected } = kernelsUnder(op, machine, options.pins);
+  const { kernels, rejected } = kernelsUnder(op, machine, options.pins, options.kernels);
   const search: Search = {
     best: undefined,
     score: Infinity,
@@ -170,8 +174,9 @@ function kernelsUnder(
   op: Op,
   machine: ResourceGraph,
   pins: Pins | undefined,
+  given?: readonly AnyKernel[],
 ): { kernels: readonly AnyKernel[]; rejected: string[] } {
-  let kernels: readonly AnyKernel[] = kernelsFor(op);
+  let kernels: readonly AnyKernel[] = given ?? kernelsFor(op);
   if (kernels.length === 0) throw new InfeasibleError(`no kernel computes ${op.kind} ops yet`);
   if (pins?.kernel !== undefined) {
     const named = kernels.filter((k) => k.name === pins.kernel);

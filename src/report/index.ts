@@ -14,6 +14,7 @@ export * from './model.js';
 export { computeRoofs, memoryRoofs } from './roofs.js';
 export { type Cell, type Column, type Table, type TextStyle, textTable } from './table.js';
 export * from './tables.js';
+export { renderValidation, type ValidationView, validationTables, validationVerdict } from './validation.js';
 export type { RooflineSeries };
 export { seriesOf };
 

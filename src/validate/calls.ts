@@ -201,7 +201,8 @@ function attentionRow(row: Row, decode: boolean): Call | Skip {
     causal: true,
     window,
     q,
-    kv,
+    // a prompt attends to the keys and values it has just made; the cache's format is only written
+    kv: decode ? kv : q,
     o: 'bf16',
     cached: decode,
   };

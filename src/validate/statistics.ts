@@ -29,6 +29,32 @@ export function errorsOf(predicted: readonly number[], measured: readonly number
  * it is no longer exact, so all pairs are counted up to `most` items, evenly thinned beyond.
  */
 export function kendallTau(x: readonly number[], y: readonly number[], tie = 0, most = 1500): number {
+  return tauOf([countPairs(x, y, (i, j) => sign(y[i]!, y[j]!, tie), most)]);
+}
+
+/** Pairs by how two rankings order them; `tiedX`: only the first ties them. */
+export interface Pairs {
+  readonly concordant: number;
+  readonly discordant: number;
+  readonly tiedX: number;
+  readonly tiedY: number;
+}
+
+/** τ-b over pairs that were counted apart (rankings of several problems, pooled); 0 when there are none. */
+export function tauOf(parts: readonly Pairs[]): number {
+  const total = (key: keyof Pairs) => parts.reduce((n, p) => n + p[key], 0);
+  const [c, d] = [total('concordant'), total('discordant')];
+  const denominator = Math.sqrt((c + d + total('tiedX')) * (c + d + total('tiedY')));
+  return denominator > 0 ? (c - d) / denominator : 0;
+}
+
+/** Counts pairs; `orderY` says how the second ranking orders items i and j: −1, 1, or 0 for a tie. */
+export function countPairs(
+  x: readonly number[],
+  y: readonly number[],
+  orderY: (i: number, j: number) => number = (i, j) => sign(y[i]!, y[j]!, 0),
+  most = 1500,
+): Pairs {
   const step = Math.max(1, Math.ceil(x.length / most));
   const at: number[] = [];
   for (let i = 0; i < x.length; i += step) at.push(i);
@@ -39,15 +65,14 @@ export function kendallTau(x: readonly number[], y: readonly number[], tie = 0, 
   for (let i = 0; i < at.length; i++)
     for (let j = i + 1; j < at.length; j++) {
       const a = sign(x[at[i]!]!, x[at[j]!]!, 0);
-      const b = sign(y[at[i]!]!, y[at[j]!]!, tie);
+      const b = orderY(at[i]!, at[j]!);
       if (a === 0 && b === 0) continue;
       if (a === 0) tiedX++;
       else if (b === 0) tiedY++;
       else if (a === b) concordant++;
       else discordant++;
     }
-  const denominator = Math.sqrt((concordant + discordant + tiedX) * (concordant + discordant + tiedY));
-  return denominator > 0 ? (concordant - discordant) / denominator : 0;
+  return { concordant, discordant, tiedX, tiedY };
 }
 
 const sign = (a: number, b: number, tie: number): number =>

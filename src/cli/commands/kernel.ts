@@ -19,6 +19,7 @@ import { type CommonOptions, collect, common, splitSet } from '../options.js';
 import { emit } from '../output.js';
 import { parseAssignments } from '../pins.js';
 import { bold, plainTable } from '../style.js';
+import { isKernelFile, loadUserKernel } from '../user-kernels.js';
 
 interface Options extends CommonOptions {
   readonly machine: string;
@@ -36,7 +37,10 @@ interface Options extends CommonOptions {
 
 export function define(command: Command): void {
   common(command)
-    .argument('<name>', 'a kernel, or a family of kernels to pick from (tilewright list kernels)')
+    .argument(
+      '<name>',
+      'a kernel, a family to pick from (tilewright list kernels), or the path of a file with your own',
+    )
     .requiredOption('-m, --machine <name>', 'name of a machine, or a path to its file')
     .option('--shape <key=value,…>', 'dimensions, such as m=4096,n=4096,k=4096')
     .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
@@ -59,7 +63,8 @@ export function define(command: Command): void {
     )
     .addOption(new Option('--set <path=value>', 'override a field of the machine').argParser(collect))
     .action(async (name: string, options: Options) => {
-      const kernels = kernelsNamed(name);
+      const own = isKernelFile(name) ? [await loadUserKernel(name)] : undefined;
+      const kernels = own ?? kernelsNamed(name);
       const machine = await openMachine(options.machine, splitSet(options.set).machine);
       const shape = parseShape(options.shape ?? '', kernels[0]!.shape);
       const params = options.tile === undefined ? undefined : parseAssignments(options.tile, `--tile ${options.tile}`);
@@ -68,7 +73,8 @@ export function define(command: Command): void {
       const { result, choice } = simulateKernel(op, machine.graph, {
         fidelity: options.fidelity,
         objective: options.objective,
-        kernel: pinned(name, params !== undefined),
+        kernel: own ? undefined : pinned(name, params !== undefined),
+        kernels: own,
         params,
         context,
       });

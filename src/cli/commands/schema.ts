@@ -3,12 +3,16 @@ import type { TSchema } from '@sinclair/typebox';
 import type { Command } from 'commander';
 import { unknownName } from '../../base/errors.js';
 import { BoundsSchema } from '../../bounds/result.js';
+import { DramTableSchema } from '../../engine/memory/dram/table.js';
+import { MemoryReportSchema } from '../../engine/memory/report.js';
 import { KernelSimulationSchema, SimulationSchema } from '../../engine/simulation.js';
 import { SpaceSchema } from '../../explore/space.js';
 import { SummarySchema } from '../../explore/summary.js';
 import { FAMILIES } from '../../machine/family.js';
 import { fileSchemaOf } from '../../machine/quantity.js';
 import { ReportSchema } from '../../report/model.js';
+import { ClaimSchema } from '../../validate/claim-schema.js';
+import { DeviceReportSchema } from '../../validate/device/report.js';
 import { TransformerSchema } from '../../workload/model.js';
 import { OpSchemas } from '../../workload/op.js';
 import { TraceHeaderSchema } from '../../workload/trace.js';
@@ -31,9 +35,13 @@ const SCHEMAS: Readonly<Record<string, Entry>> = {
   model: { what: 'file of a transformer', schema: () => TransformerSchema },
   'trace-header': { what: 'first line of a trace', schema: () => TraceHeaderSchema },
   op: { what: 'the other lines of a trace', schema: () => ({ anyOf: Object.values(OpSchemas) }) },
+  claim: { what: 'file of a claim', schema: () => ClaimSchema },
   space: { what: 'file of a design space', schema: () => SpaceSchema },
+  dram: { what: 'file of a DRAM table', schema: () => fileSchemaOf(DramTableSchema) },
+  memory: { what: 'memory --json', schema: () => MemoryReportSchema },
   simulate: { what: 'simulate --json', schema: () => SimulationSchema },
   kernel: { what: 'kernel --json', schema: () => KernelSimulationSchema },
+  validate: { what: 'validate --json, on the device', schema: () => DeviceReportSchema },
   sweep: { what: 'sweep --json and explore --json', schema: () => SummarySchema },
   bounds: { what: 'bounds --json', schema: () => BoundsSchema },
   report: { what: 'report -o FILE.json', schema: () => ReportSchema },

@@ -1,30 +1,54 @@
-/** `tilewright validate --measured FILE.csv -m MACHINE`: measured times beside simulated ones. */
-import type { Command } from 'commander';
+/**
+ * `tilewright validate`: kernels on this computer's device beside the simulator; with `--measured FILE.csv -m MACHINE`
+ * a table of measured times beside it.
+ */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { asDType, DTYPES, type DType } from '../../base/dtype.js';
+import { InputError, ToleranceError, unknownName } from '../../base/errors.js';
 import { quantity } from '../../report/format.js';
 import { type MeasuredReport, predictTable, rowsCsv, summarise } from '../../validate/measured.js';
 import { openMachine } from '../files.js';
 import { readText, writeOutput } from '../io.js';
-import { type CommonOptions, collect, common, splitSet } from '../options.js';
+import { collect, common, splitSet, wholeNumber } from '../options.js';
 import { emit } from '../output.js';
 import { startProgress } from '../progress.js';
 import { bold, plainTable } from '../style.js';
+import type { DeviceValidateOptions } from '../validate-device.js';
 
-interface Options extends CommonOptions {
-  readonly measured: string;
-  readonly machine: string;
+interface Options extends DeviceValidateOptions {
+  readonly measured?: string;
   readonly device?: string;
   readonly rows?: string;
-  readonly set?: readonly string[];
 }
 
 export function define(command: Command): void {
   common(command)
-    .requiredOption('--measured <file.csv>', 'a table of measured times; its columns tell what it is')
-    .requiredOption('-m, --machine <name>', 'the machine it was measured on')
-    .option('--device <name>', 'only rows whose device column says so')
-    .option('--rows <out.csv>', 'write every input row with its prediction, or why it was left out')
+    .option('-m, --machine <name>', 'the machine to predict with; the one calibrated on this device when left out')
+    .option('--kernels <a,b>', 'only these: kernels, groups, or files with your own (with --shape)')
+    .option('--shape <key=value,…>', 'dimensions, for tile variants of one kernel instead of the fixed cases')
+    .addOption(new Option('--dtype <name>', 'number format with --shape').argParser(dtypeOf).default('fp32'))
+    .option('--tile <key=value,…>', 'one choice of parameters with --shape; otherwise several are run')
+    .addOption(new Option('--cases <n>', 'so many cases, spread evenly').argParser(wholeNumber(1, 100_000)))
+    .option('--quick', 'fewer cases, each timed once, bytes not counted on the device')
+    .addOption(
+      new Option('--fidelity <name>', 'how closely they are simulated').choices(['steady', 'event']).default('steady'),
+    )
+    .addOption(
+      new Option('--tolerance <fraction>', 'exit code 4 when the mean error of the times is above').argParser(fraction),
+    )
+    .option('--no-robustness', 'shaders without checks of bounds')
+    .option('--measured <file.csv>', 'a table of measured times instead of the device; its columns tell what it is')
+    .option('--device <name>', 'with --measured: only rows whose device column says so')
+    .option('--rows <out.csv>', 'with --measured: write every input row with its prediction, or why it was left out')
     .option('--set <path=value>', 'override a field of the machine', collect)
     .action(async (options: Options) => {
+      if (options.measured === undefined) {
+        if (options.rows !== undefined || options.device !== undefined)
+          throw new InputError(`${options.rows === undefined ? '--device' : '--rows'} needs --measured`);
+        const { validateDevice } = await import('../validate-device.js');
+        return validateDevice(options);
+      }
+      if (options.machine === undefined) throw new InputError('--measured needs -m: the machine it was measured on');
       const machine = await openMachine(options.machine, splitSet(options.set).machine);
       const text = readText(options.measured);
       const progress = await startProgress('rows', text.split('\n').length, options);
@@ -37,10 +61,28 @@ export function define(command: Command): void {
         if (options.rows) writeOutput(options.rows, rowsCsv(rows, columns));
         const report = summarise(rows, machine.name, kind.name, options.measured);
         await emit(options, { json: () => report, text: () => reportText(report) });
+        if (options.tolerance !== undefined && report.mape > options.tolerance)
+          throw new ToleranceError(
+            `the mean error is ${quantity(report.mape, '%')}, allowed ${quantity(options.tolerance, '%')}`,
+          );
       } finally {
         progress.stop();
       }
     });
+}
+
+function dtypeOf(text: string): DType {
+  const dtype = asDType(text);
+  if (!dtype) throw unknownName('number format', text, DTYPES, '--dtype');
+  return dtype;
+}
+
+/** 0.2 or 20%. */
+function fraction(text: string): number {
+  const [, number, percent] = /^(\d*\.?\d+)\s*(%?)$/.exec(text.trim()) ?? [];
+  const value = number === undefined ? Number.NaN : Number(number) / (percent ? 100 : 1);
+  if (!(value > 0)) throw new InvalidArgumentError('Expected a fraction such as 0.2, or 20%.');
+  return value;
 }
 
 function reportText(report: MeasuredReport): string {

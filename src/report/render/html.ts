@@ -46,9 +46,20 @@ export interface PlainPage {
   readonly command: string;
 }
 
-/** A page of charts alone, with `data` as its JSON: the roofline of a machine. */
-export async function chartsHtml(of: PlainPage, charts: readonly Chart[], data: unknown): Promise<string> {
-  const body = [`<h1>${escapeXml(of.title)}</h1>`, ...(await htmlOf(charts)), reproduce(of)];
+/** A page of charts with `data` as its JSON (the roofline of a machine); a sentence before them, tables after them. */
+export async function chartsHtml(
+  of: PlainPage,
+  charts: readonly Chart[],
+  data: unknown,
+  { lead = '', tables = [] }: { readonly lead?: string; readonly tables?: readonly Table[] } = {},
+): Promise<string> {
+  const body = [
+    `<h1>${escapeXml(of.title)}</h1>`,
+    lead && `<p>${escapeXml(unbroken(lead))}</p>`,
+    ...(await htmlOf(charts)),
+    ...tables.map((t) => `<section><h2>${escapeXml(t.title)}</h2>${tableHtml(t)}</section>`),
+    reproduce(of),
+  ];
   return page(of.title, body, data);
 }
 

@@ -79,7 +79,7 @@ export function buildCase(c: DeviceCase, machine: ResourceGraph, own: ReadonlyMa
     const why = kernel.rejects(op, machine);
     if (why !== undefined) throw new InputError(why, kernel.name);
     const defaults = Object.fromEntries(Object.entries(kernel.params).map(([key, def]) => [key, def.default]));
-    const params = { ...defaults, ...groupParams(step.params, machine) };
+    const params = { ...defaults, ...(c.raw ? step.params : groupParams(step.params, machine)) };
     return { kernel, op, launches: renamed(kernel.build(op, params, machine), step) };
   });
   return {

@@ -41,12 +41,15 @@ export interface Step {
 
 export interface DeviceCase {
   readonly id: string;
-  readonly group: Group | 'own';
+  /** One of GROUPS, or what a user asked for. */
+  readonly group: string;
   /** Cases with the same problem differ in their tiles alone. */
   readonly problem: string;
   readonly dtype: DType;
   readonly steps: readonly Step[];
   readonly pattern?: Pattern;
+  /** Params as the kernel has them: nothing in them stands for lanes. */
+  readonly raw?: true;
 }
 
 type Variant = readonly [name: string, params: Params];

@@ -4,7 +4,7 @@ import { KERNEL_LIST, kernelsNamed } from '../../../src/kernel/library/index.js'
 import { OP_KINDS } from '../../../src/workload/op.js';
 
 describe('the library', () => {
-  test('has a kernel for every kind of op but a user's own', () => {
+  test("has a kernel for every kind of op but a user's own", () => {
     const kinds = new Set(KERNEL_LIST.map((k) => k.op));
     const missing = OP_KINDS.filter((k) => !kinds.has(k) && k !== 'custom');
     expect(missing).toEqual([]);

@@ -1,0 +1,26 @@
+/** The machine description that was calibrated on an adapter. */
+import { InputError } from '../base/errors.js';
+import type { Machine } from '../machine/load.js';
+import type { AdapterInfo } from '../webgpu/device/job.js';
+import { findMachine, listMachines, openMachine } from './files.js';
+
+/** "llvmpipe: Mesa 25.0.7 (LLVM 15.0.6) 0.0.1" → "llvmpipe" */
+const driverOf = (adapter: string): string => adapter.split(/[:(]/)[0]!.trim();
+
+/**
+ * A shipped description whose numbers were measured on an adapter of this very name, or else of this driver.
+ * @throws InputError that says how to get one
+ */
+export async function calibratedMachine({ name }: AdapterInfo, set: readonly string[] = []): Promise<Machine> {
+  const measured = listMachines()
+    .map((machine) => ({ machine, text: findMachine(machine).text }))
+    .filter(({ text }) => /"from"\s*:\s*"measured"/.test(text));
+  const quoted = JSON.stringify(name).slice(1, -1);
+  const found =
+    measured.find(({ text }) => text.includes(quoted)) ??
+    measured.find(({ text }) => text.toLowerCase().includes(driverOf(name).toLowerCase()));
+  if (found) return openMachine(found.machine, set);
+  throw new InputError(
+    `no machine was calibrated on '${name}'; measure it first: tilewright calibrate -o my-device.json, then: tilewright validate -m my-device.json (or name any machine with -m)`,
+  );
+}

@@ -1,0 +1,111 @@
+/**
+ * A published result as data: what was compared (baseline and treatment: a machine, what ran on it), the metric, the figure
+ * with its source. A claim holds no tuning constant: every field says what was run, none how the simulator should err.
+ */
+import { type Static, Type } from '@sinclair/typebox';
+import { Ajv } from 'ajv';
+import { DTYPES, type DType } from '../base/dtype.js';
+import { InputError } from '../base/errors.js';
+
+export const METRICS = {
+  time_s: { unit: 's', of: 'time of the treatment' },
+  speedup: { unit: '', of: 'time of the baseline ÷ time of the treatment' },
+  flop_per_s: { unit: 'FLOP/s', of: 'useful rate, causal halves counted once' },
+  dram_B: { unit: 'B', of: 'bytes that far memory moves' },
+  dram_ratio: { unit: '', of: 'far-memory bytes of the baseline ÷ those of the treatment' },
+  requested_B: { unit: 'B', of: 'bytes at explicit copies to and from far memory' },
+  requested_ratio: { unit: '', of: 'requested bytes of the baseline ÷ those of the treatment' },
+  overhead_B: { unit: 'B', of: 'memory beyond inputs and outputs: intermediates in far memory and the live tile' },
+  overhead_ratio: { unit: '', of: 'memory overhead of the baseline ÷ that of the treatment' },
+  bound_ratio: { unit: '', of: 'requested bytes ÷ the lower bound at the same capacity' },
+  crossover: {
+    unit: '',
+    of: 'capacity, in head_dim² elements, below which the baseline moves less than the treatment',
+  },
+} as const;
+export type Metric = keyof typeof METRICS;
+
+const Numbers = Type.Record(Type.String(), Type.Number());
+const SetupSchema = Type.Object(
+  {
+    machine: Type.Optional(Type.String({ description: 'not needed where only bytes are counted' })),
+    kernel: Type.Optional(Type.String({ description: 'a kernel, or a family to choose from' })),
+    shape: Type.Optional(Numbers),
+    dtype: Type.Optional(Type.Unsafe<DType>(Type.String({ enum: [...DTYPES] }))),
+    tile: Type.Optional(
+      Type.Unsafe<Record<string, number>>({ ...Numbers, description: 'as published; else searched' }),
+    ),
+    launch: Type.Optional(Type.Union([Type.Literal('graph'), Type.Literal('eager')])),
+    capacity: Type.Optional(Type.String({ description: 'fast memory within which the best tile is searched' })),
+    workload: Type.Optional(Type.String({ description: 'instead of a kernel, as simulate takes it' })),
+    ops: Type.Optional(
+      Type.Object(
+        {
+          standard_attention: Type.Boolean({ description: 'the shape’s attention, each step an op of its own' }),
+          backward: Type.Boolean({ default: false }),
+          mask: Type.Boolean({ default: false, description: 'masking as a step of its own' }),
+          dropout: Type.Boolean({ default: false, description: 'dropout as a step of its own' }),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+    passes: Type.Optional(
+      Type.Number({ description: 'useful work in forward passes: 1 forward, 3.5 forward and backward', minimum: 1 }),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type Setup = Static<typeof SetupSchema>;
+
+const FIGURE = {
+  published: Type.Union([Type.Number(), Type.String()], {
+    description: 'in the metric’s unit, or text with a unit of the same kind ("40.3 GB")',
+  }),
+  metric: Type.Unsafe<Metric>(Type.String({ enum: Object.keys(METRICS) })),
+};
+
+const CaseSchema = Type.Object(
+  {
+    name: Type.String({ minLength: 1 }),
+    published: FIGURE.published,
+    metric: Type.Optional(FIGURE.metric),
+    baseline: Type.Optional(SetupSchema),
+    treatment: Type.Optional(SetupSchema),
+    source: Type.Optional(Type.String()),
+    note: Type.Optional(Type.String()),
+    missing: Type.Optional(Type.String({ description: 'why it cannot be simulated yet' })),
+  },
+  { additionalProperties: false },
+);
+
+export const ClaimSchema = Type.Object(
+  {
+    $schema: Type.Optional(Type.String()),
+    title: Type.String({ minLength: 1 }),
+    source: Type.String({ minLength: 1 }),
+    note: Type.String({ minLength: 1, description: 'why simulated and published differ' }),
+    metric: FIGURE.metric,
+    baseline: Type.Optional(SetupSchema),
+    treatment: Type.Optional(SetupSchema),
+    cases: Type.Array(CaseSchema, { minItems: 1 }),
+  },
+  { $id: 'claim', additionalProperties: false },
+);
+export type Claim = Static<typeof ClaimSchema>;
+export type ClaimCase = Claim['cases'][number];
+
+let validate: ReturnType<Ajv['compile']> | undefined;
+
+/** @throws InputError naming the file and the field */
+export function parseClaim(json: unknown, file: string): Claim {
+  validate ??= new Ajv({ allErrors: false, strict: false }).compile(ClaimSchema);
+  if (validate(json)) return json as Claim;
+  const [fault] = validate.errors!;
+  const at = fault!.instancePath.slice(1).replaceAll('/', '.');
+  const what =
+    fault!.keyword === 'additionalProperties'
+      ? `unknown field '${fault!.params['additionalProperty']}'`
+      : fault!.message;
+  const known = fault!.keyword === 'enum' ? `: ${(fault!.params['allowedValues'] as string[]).join(', ')}` : '';
+  throw new InputError(`${at ? `${at}: ` : ''}${what}${known}`, file);
+}

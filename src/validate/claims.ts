@@ -1,0 +1,206 @@
+/** Runs claims: what was published beside what the simulator says of the same setup. */
+import { bytesOf } from '../base/dtype.js';
+import { InputError, positive } from '../base/errors.js';
+import { type DimensionName, parseQuantity } from '../base/units.js';
+import { liveBytes, requestedOf } from '../bounds/count.js';
+import { leastIo } from '../bounds/least-io.js';
+import { nearMachine } from '../bounds/near-machine.js';
+import { scheduleOf, schedulesOf, searchFree } from '../bounds/schedules.js';
+import { spaceOf } from '../bounds/space.js';
+import { simulate, simulateKernel } from '../engine/simulate.js';
+import { COLD } from '../engine/types.js';
+import { type AnyKernel, kernelsNamed } from '../kernel/library/index.js';
+import type { ResourceGraph } from '../machine/graph.js';
+import { flopsOf, type Op, type OpOf, type Trace } from '../workload/op.js';
+import { type Claim, type ClaimCase, METRICS, type Metric, type Setup } from './claim-schema.js';
+import { standardAttention } from './standard-attention.js';
+
+/** What the command line opens for a claim. */
+export interface Surroundings {
+  machine(name: string): ResourceGraph;
+  workload(text: string): Trace;
+}
+
+export interface Reproduced {
+  readonly claim: string;
+  readonly case: string;
+  readonly metric: Metric;
+  readonly unit: string;
+  readonly published: number;
+  /** null when it cannot be simulated; `note` says why. */
+  readonly simulated: number | null;
+  /** simulated ÷ published − 1 */
+  readonly residual: number | null;
+  readonly source: string;
+  readonly note: string;
+}
+
+/** Names of the machines that a claim runs on. */
+export const machinesOf = (claim: Claim): string[] => [
+  ...new Set(
+    [claim, ...claim.cases].flatMap((c) => [c.baseline?.machine, c.treatment?.machine]).filter((m) => m !== undefined),
+  ),
+];
+
+export function reproduceClaim(name: string, claim: Claim, around: Surroundings): Reproduced[] {
+  return claim.cases.map((c) => reproduceCase(name, claim, c, around));
+}
+
+function reproduceCase(name: string, claim: Claim, c: ClaimCase, around: Surroundings): Reproduced {
+  const metric = c.metric ?? claim.metric;
+  const { unit } = METRICS[metric];
+  const place = `claim ${name}, ${c.name}`;
+  const published = positive(figure(c.published, unit, place), `published figure of ${place}`);
+  const common = { claim: name, case: c.name, metric, unit, published, source: c.source ?? claim.source };
+  if (c.missing !== undefined) return { ...common, simulated: null, residual: null, note: c.missing };
+  const run: Run = {
+    baseline: merged(claim.baseline, c.baseline),
+    treatment: merged(claim.treatment, c.treatment),
+    around,
+    place,
+  };
+  const simulated = positive(MEASURES[metric](run), place);
+  return { ...common, simulated, residual: simulated / published - 1, note: c.note ?? claim.note };
+}
+
+const DIMENSION: Record<string, DimensionName> = { s: 'time', B: 'bytes', 'FLOP/s': 'flops' };
+
+function figure(published: number | string, unit: string, place: string): number {
+  if (typeof published === 'number') return published;
+  const dimension = DIMENSION[unit];
+  if (!dimension) throw new InputError(`'${published}' must be a plain number`, place);
+  return parseQuantity(published, dimension, place);
+}
+
+const merged = (whole: Setup | undefined, part: Setup | undefined): Setup => ({
+  ...whole,
+  ...part,
+  ...(whole?.shape || part?.shape ? { shape: { ...whole?.shape, ...part?.shape } } : {}),
+});
+
+interface Run {
+  readonly baseline: Setup;
+  readonly treatment: Setup;
+  readonly around: Surroundings;
+  readonly place: string;
+}
+
+interface Timed {
+  readonly time_s: number;
+  readonly dram_B: number;
+  /** Useful work of one forward pass. */
+  readonly flops: number;
+}
+
+function kernelOf(s: Setup, place: string): { kernels: readonly AnyKernel[]; op: Op } {
+  if (s.kernel === undefined) throw new InputError('needs a kernel and a shape', place);
+  const kernels = kernelsNamed(s.kernel);
+  return { kernels, op: kernels[0]!.toOp(s.shape ?? {}, s.dtype ?? 'fp16') };
+}
+
+/** Simulated at steady fidelity. */
+function timed(s: Setup, { around, place }: Run): Timed {
+  if (s.machine === undefined) throw new InputError('needs a machine', place);
+  const machine = around.machine(s.machine);
+  const home = machine.stores.find((x) => x.role === 'home')!.id;
+  const launch = s.launch ?? 'graph';
+  if (s.ops || s.workload !== undefined) {
+    const attention = s.ops
+      ? (kernelOf({ ...s, kernel: s.kernel ?? 'attention' }, place).op as OpOf<'attention'>)
+      : undefined;
+    const trace = attention ? standardAttention(attention, s.ops!) : around.workload(s.workload!);
+    const r = simulate(trace, machine, { launch });
+    const flops = attention ? flopsOf(attention) : r.flops;
+    return { time_s: r.time_s, dram_B: r.moved_B[home] ?? 0, flops };
+  }
+  const { kernels, op } = kernelOf(s, place);
+  const { result } = simulateKernel(op, machine, {
+    ...(kernels.length === 1 ? { kernel: kernels[0]!.name } : {}),
+    ...(s.tile ? { params: s.tile } : {}),
+    context: { ...COLD, launch },
+  });
+  return { time_s: result.time_s, dram_B: result.moved_B[home] ?? 0, flops: result.flops };
+}
+
+/** Requested bytes: of the tile given, or of the best within the capacity. */
+function counted(s: Setup, place: string): { requested_B: number; op: Op; capacity_B: number } {
+  const { kernels, op } = kernelOf(s, place);
+  if (s.tile) {
+    const one = scheduleOf(kernels[0]!, op, { ...defaultsOf(kernels[0]!), ...s.tile });
+    return { requested_B: one.requested_B, op, capacity_B: one.live_B };
+  }
+  if (s.capacity === undefined) throw new InputError('needs a tile or a capacity', place);
+  const capacity_B = parseQuantity(s.capacity, 'bytes', place);
+  const found = bestWithin(kernels, op, capacity_B);
+  if (found === undefined) throw new InputError(`no schedule fits ${s.capacity}`, place);
+  return { requested_B: found, op, capacity_B };
+}
+
+function bestWithin(kernels: readonly AnyKernel[], op: Op, capacity_B: number): number | undefined {
+  if (kernels.length > 1) return schedulesOf(op, capacity_B)[0]?.requested_B;
+  const space = spaceOf(kernels[0]!.name, op);
+  return space && searchFree(kernels[0]!, op, space, capacity_B)?.requested_B;
+}
+
+const defaultsOf = (kernel: AnyKernel) =>
+  Object.fromEntries(Object.entries(kernel.params).map(([key, p]) => [key, p.default]));
+
+/** Intermediates that launches leave in far memory for each other, and the largest live tile. */
+function overhead(s: Setup, place: string): number {
+  const { kernels, op } = kernelOf(s, place);
+  const [kernel] = kernels as readonly [AnyKernel];
+  const launches = kernel.build(op, { ...defaultsOf(kernel), ...s.tile }, nearMachine(op));
+  const scratch = new Map(
+    launches.flatMap(({ program }) =>
+      program.tensors.filter((t) => t.role === 'scratch').map((t) => [t.name, t] as const),
+    ),
+  );
+  let bytes = liveBytes(launches.map((l) => l.program));
+  for (const t of scratch.values()) bytes += t.dims.reduce((a, b) => a * b, 1) * bytesOf(t.dtype);
+  return bytes;
+}
+
+/** Where the baseline's best schedule and the treatment's move the same, by bisection over capacities. */
+function crossover({ baseline, treatment, place }: Run): number {
+  const { kernels: slow, op } = kernelOf(baseline, place);
+  const { kernels: quick } = kernelOf(treatment, place);
+  if (op.kind !== 'attention') throw new InputError('is of attention', place);
+  const square_B = op.head_dim ** 2 * bytesOf(op.q);
+  const lessBelow = (x: number) => {
+    const small = bestWithin(slow, op, x * square_B);
+    const large = bestWithin(quick, op, x * square_B);
+    return small !== undefined && (large === undefined || small < large);
+  };
+  let low = 1 / 32;
+  let high = 8;
+  if (!lessBelow(low) || lessBelow(high)) throw new InputError('the two do not cross between d²/32 and 8d²', place);
+  while (high / low > 1.002) {
+    const middle = Math.sqrt(low * high);
+    if (lessBelow(middle)) low = middle;
+    else high = middle;
+  }
+  return Math.sqrt(low * high);
+}
+
+const passesOf = (s: Setup): number => s.passes ?? 1;
+
+/** How each metric is taken. */
+const MEASURES = {
+  time_s: (r) => timed(r.treatment, r).time_s,
+  speedup: (r) => timed(r.baseline, r).time_s / timed(r.treatment, r).time_s,
+  flop_per_s(r) {
+    const t = timed(r.treatment, r);
+    return (t.flops * passesOf(r.treatment)) / t.time_s;
+  },
+  dram_B: (r) => timed(r.treatment, r).dram_B,
+  dram_ratio: (r) => timed(r.baseline, r).dram_B / timed(r.treatment, r).dram_B,
+  requested_B: (r) => counted(r.treatment, r.place).requested_B,
+  requested_ratio: (r) => counted(r.baseline, r.place).requested_B / counted(r.treatment, r.place).requested_B,
+  overhead_B: (r) => overhead(r.treatment, r.place),
+  overhead_ratio: (r) => overhead(r.baseline, r.place) / overhead(r.treatment, r.place),
+  bound_ratio(r) {
+    const { requested_B, op, capacity_B } = counted(r.treatment, r.place);
+    return requested_B / leastIo(op, capacity_B).bytes;
+  },
+  crossover,
+} satisfies Record<Metric, (r: Run) => number>;
