@@ -40,6 +40,7 @@ const SHELVES = {
     extensions: ['.json'],
     limit_B: DESCRIPTION_LIMIT_B,
   },
+  dram: { what: 'DRAM table', folder: 'arch/components/dram', extensions: ['.json'], limit_B: DESCRIPTION_LIMIT_B },
   models: { what: 'model', folder: 'workloads/models', extensions: ['.json'], limit_B: DESCRIPTION_LIMIT_B },
   traces: { what: 'trace', folder: 'workloads/traces', extensions: ['.jsonl'], limit_B: TRACE_LIMIT_B },
   spaces: { what: 'design space', folder: 'workloads/spaces', extensions: ['.json'], limit_B: DESCRIPTION_LIMIT_B },

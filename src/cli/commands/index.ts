@@ -13,7 +13,7 @@ interface Entry {
 
 export const COMMANDS = {
   list: {
-    summary: 'what there is: machines, workloads, kernels, spaces',
+    summary: 'what there is: machines, workloads, kernels, claims, spaces',
     load: () => import('./list.js'),
   },
   simulate: {
@@ -55,6 +55,14 @@ export const COMMANDS = {
   device: {
     summary: 'the WebGPU adapters of this computer',
     load: () => import('./device.js'),
+  },
+  memory: {
+    summary: 'replay addresses through a machine’s caches and DRAM',
+    load: () => import('./memory.js'),
+  },
+  reproduce: {
+    summary: 'published results beside simulated ones',
+    load: () => import('./reproduce.js'),
   },
   trace: {
     summary: 'show what a workload holds, or write it as a trace',

@@ -1,0 +1,153 @@
+/** The memory that a replay goes through: a machine's last cache and DRAM, or another DRAM in its place. */
+import { basename, extname } from 'node:path';
+import { InputError, unknownName } from '../base/errors.js';
+import type { ReplacementPolicy } from '../engine/memory/cache/replacement.js';
+import { type IniReading, parseIni } from '../engine/memory/dram/ini.js';
+import { AddressMapping } from '../engine/memory/dram/mapping.js';
+import type { DramSpec } from '../engine/memory/dram/spec.js';
+import { type DramFit, readDramTable } from '../engine/memory/dram/table.js';
+import type { CacheLevel } from '../engine/memory/replay.js';
+import type { PlaceToAddress } from '../engine/memory/trace/formats.js';
+import { linkOf, type ResourceGraph, storeOf } from '../machine/graph.js';
+import { resolveMachine } from '../machine/load.js';
+import { findFile, listFiles, openMachineSource } from './files.js';
+import { readText } from './io.js';
+
+const INI_LIMIT_B = 1 << 20;
+
+export interface Memory {
+  /** Name of the machine; null when there is none. */
+  readonly machine: string | null;
+  readonly dram: DramSpec;
+  /** Absent where the machine has no cache before its DRAM. */
+  readonly cache?: CacheLevel;
+  /** The DRAM is of a DRAMsim3 file. */
+  readonly from_ini: boolean;
+  readonly warnings: readonly string[];
+}
+
+export interface MemoryChoice {
+  readonly machine?: string;
+  readonly set: readonly string[];
+  /** A table's name, or a path of a table or of a DRAMsim3 file. */
+  readonly dram?: string;
+  readonly reading: IniReading;
+  readonly ways: number;
+  readonly replacement: ReplacementPolicy;
+  readonly seed: number;
+  readonly misses?: number;
+}
+
+/** @throws InputError for names that are unknown and files that are wrong. */
+export async function openMemory(choice: MemoryChoice): Promise<Memory> {
+  const source = choice.machine === undefined ? undefined : await openMachineSource(choice.machine);
+  const graph = source && (await resolveMachine(source, choice.set)).graph;
+  const warnings: string[] = [];
+  let dram: DramSpec;
+  const from_ini = choice.dram !== undefined && extname(choice.dram).toLowerCase() === '.ini';
+  if (choice.dram !== undefined && from_ini) {
+    const parsed = parseIni(readText(choice.dram, INI_LIMIT_B), choice.dram, choice.reading);
+    dram = parsed.spec;
+    warnings.push(...parsed.warnings);
+  } else if (choice.dram !== undefined) dram = await openTable(choice.dram);
+  else if (graph && source) {
+    const section = source.tree['dram'];
+    const type =
+      choice.set.findLast((s) => s.startsWith('dram.type='))?.slice('dram.type='.length) ??
+      (typeof section === 'object' && section !== null && 'type' in section ? section['type'] : undefined);
+    const store = storeOf(graph, 'dram');
+    const name = typeof type === 'string' ? type.toLowerCase() : '';
+    if (!store || !listFiles('dram').includes(name))
+      throw new InputError(
+        `${graph.name} has no DRAM of a type that a table describes${name ? ` ('${name}')` : ''}; give one with --dram: ${listFiles('dram').join(', ')}, or a file`,
+      );
+    dram = await openTable(name, { channels: store.slices, bandwidth_B_per_s: store.read_B_per_s });
+  } else throw new InputError('expected -m MACHINE or --dram FILE');
+  const cache = graph && cacheOf(graph, dram, choice, warnings);
+  return { machine: graph?.name ?? null, dram, ...(cache && { cache }), from_ini, warnings };
+}
+
+async function openTable(name: string, fit?: DramFit): Promise<DramSpec> {
+  const found = findFile('dram', name);
+  return readDramTable(found.text, found.file, {
+    ...(fit && { fit }),
+    resolveExtends: (other) => {
+      if (!listFiles('dram').includes(other)) throw unknownName('DRAM table', other, listFiles('dram'));
+      const { text, file } = findFile('dram', other);
+      return { text, file };
+    },
+  });
+}
+
+/** The cache nearest the DRAM. Its ways are the user's: descriptions of machines do not state them. */
+function cacheOf(
+  graph: ResourceGraph,
+  dram: DramSpec,
+  { ways, replacement, seed, misses }: MemoryChoice,
+  warnings: string[],
+): CacheLevel | undefined {
+  const home = storeOf(graph, 'dram');
+  const store = graph.stores.find((s) => s.role === 'cache' && s.scope === 'machine');
+  if (!store || !home) return undefined;
+  const { line_B, sector_B, slices } = store;
+  const granule = line_B * ways * slices;
+  const capacity_B = Math.floor(store.capacity_B / granule) * granule;
+  if (capacity_B === 0)
+    throw new InputError(`${store.id} of ${store.capacity_B} B is too small for ${slices} slices of ${ways} ways`);
+  if (capacity_B !== store.capacity_B)
+    warnings.push(
+      `${store.id}: ${store.capacity_B} B do not split into ${slices} slices of whole sets of ${ways} lines; ${capacity_B} B are used`,
+    );
+  const fetch_B = Math.min(line_B, Math.max(sector_B, home.sector_B));
+  // what all cores together can have in flight
+  const near = graph.links.find((l) => l.from === store.id && l.scope === 'core' && Number.isFinite(l.in_flight_B));
+  const in_flight_B = near ? near.in_flight_B * graph.cores.count : 256 * fetch_B * dram.organisation.channels;
+  const per_channel = Math.max(1, Math.floor(in_flight_B / fetch_B / dram.organisation.channels));
+  const toHome = linkOf(graph, home.id, store.id);
+  return {
+    id: store.id,
+    config: {
+      capacity_B,
+      line_B,
+      sector_B,
+      ways,
+      slices,
+      slice_hash: 'xor',
+      replacement,
+      write: 'back',
+      write_allocate: true,
+      fetch_on_write: false,
+      seed,
+    },
+    latency_s: store.latency_s + (store.far ? store.far.share * store.far.extra_latency_s : 0),
+    miss_latency_s: home.latency_s,
+    slice_B_per_s: store.read_B_per_s / slices,
+    fetch_B,
+    misses_per_channel: misses ?? per_channel,
+    read_pJ_per_B: store.read_pJ_per_B + (toHome?.pJ_per_B ?? 0),
+    write_pJ_per_B: store.write_pJ_per_B,
+  };
+}
+
+/** Requests that a cycle of the DRAM's clock can bring: what the cache's ports take, or one a channel. */
+export function requestRate({ dram, cache, from_ini }: Memory, level: string): number {
+  if (level !== 'dram' && cache)
+    return Math.max(1, Math.round((cache.slice_B_per_s * cache.config.slices * dram.tCK_s) / cache.config.sector_B));
+  return from_ini ? 1 : dram.organisation.channels;
+}
+
+/** Places of Ramulator 2's read-write traces: channel, rank, bank group, bank, row, and column in bursts. */
+export function placesOf(dram: DramSpec): PlaceToAddress {
+  const { organisation: o, controller } = dram;
+  const mapping = new AddressMapping(o, { ...controller, bank_hash: 'none' });
+  const sizes = [o.channels, o.ranks, o.bankgroups, o.banks_per_group, o.rows, o.bursts_per_row];
+  const names = ['channel', 'rank', 'bank group', 'bank', 'row', 'column'];
+  const pieces = controller.interleave_B / o.burst_B;
+  return (place) => {
+    for (const [i, size] of sizes.entries())
+      if (place[i]! >= size) return `${names[i]} ${place[i]} is not below the ${size} of ${basename(dram.name)}`;
+    const [ch, ra, bg, ba, ro, column] = place as [number, number, number, number, number, number];
+    const co = Math.floor(column / pieces);
+    return mapping.address({ ch, ra, bg, ba, ro, co }) + (column % pieces) * o.burst_B;
+  };
+}
