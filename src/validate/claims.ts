@@ -2,7 +2,7 @@
 import { bytesOf } from '../base/dtype.js';
 import { InputError, positive } from '../base/errors.js';
 import { type DimensionName, parseQuantity } from '../base/units.js';
-import { liveBytes, requestedOf } from '../bounds/count.js';
+import { liveBytes } from '../bounds/count.js';
 import { leastIo } from '../bounds/least-io.js';
 import { nearMachine } from '../bounds/near-machine.js';
 import { scheduleOf, schedulesOf, searchFree } from '../bounds/schedules.js';

@@ -1,4 +1,4 @@
-/** `tilewright list [machines|workloads|kernels|spaces]`: what there is. */
+/** `tilewright list [machines|workloads|kernels|claims|spaces]`: what there is. */
 
 import { Argument, type Command } from 'commander';
 import { unknownName } from '../../base/errors.js';
@@ -32,6 +32,14 @@ const LISTS = {
   async kernels(): Promise<Row[]> {
     const { KERNEL_LIST } = await import('../../kernel/library/index.js');
     return KERNEL_LIST.map(({ name, family, op, math }) => ({ name, family, op, math }));
+  },
+  async claims(): Promise<Row[]> {
+    const { parseClaim } = await import('../../validate/claim-schema.js');
+    return listFiles('claims').map((name) => {
+      const { json, file } = findJson('claims', name);
+      const { title, cases } = parseClaim(json, file);
+      return { name, figures: String(cases.length), title };
+    });
   },
   async spaces(): Promise<Row[]> {
     const { parseSpace } = await import('../../explore/space.js');

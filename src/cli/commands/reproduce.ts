@@ -1,0 +1,80 @@
+/** `tilewright reproduce [CLAIM…]`: published results beside simulated ones. */
+import type { Command } from 'commander';
+import type { Machine } from '../../machine/load.js';
+import { quantity } from '../../report/format.js';
+import { type Claim, METRICS, parseClaim } from '../../validate/claim-schema.js';
+import { machinesOf, type Reproduced, reproduceClaim } from '../../validate/claims.js';
+import { findJson, listFiles, openMachine } from '../files.js';
+import { type CommonOptions, common } from '../options.js';
+import { emit } from '../output.js';
+import { startProgress } from '../progress.js';
+import { bold, dim, plainTable } from '../style.js';
+import { openTrace } from '../workload.js';
+
+interface Named {
+  readonly name: string;
+  readonly claim: Claim;
+}
+
+export function define(command: Command): void {
+  common(command)
+    .argument('[claims...]', 'names of claims, or paths to their files; all when none is given')
+    .action(async (names: readonly string[], options: CommonOptions) => {
+      const claims = (names.length > 0 ? names : listFiles('claims')).map((text): Named => {
+        const { json, file, name } = findJson('claims', text);
+        return { name, claim: parseClaim(json, file) };
+      });
+      const machines = new Map<string, Machine>();
+      for (const name of new Set(claims.flatMap(({ claim }) => machinesOf(claim))))
+        machines.set(name, await openMachine(name));
+      const progress = await startProgress('claims', claims.length, options);
+      const rows: Reproduced[] = [];
+      try {
+        for (const [i, { name, claim }] of claims.entries()) {
+          rows.push(
+            ...reproduceClaim(name, claim, {
+              machine: (m) => machines.get(m)!.graph,
+              workload: (text) => openTrace(text),
+            }),
+          );
+          progress.update(i + 1);
+        }
+      } finally {
+        progress.stop();
+      }
+      await emit(options, {
+        json: () => ({ claims: rows }),
+        text: () =>
+          claims
+            .map((c) =>
+              claimText(
+                c,
+                rows.filter((r) => r.claim === c.name),
+              ),
+            )
+            .join('\n\n'),
+      });
+    });
+}
+
+function claimText({ name, claim }: Named, rows: readonly Reproduced[]): string {
+  const show = (value: number | null, unit: string) =>
+    value === null ? { text: '–' } : { text: quantity(value, unit, 3), value };
+  const percent = (r: number | null) =>
+    r === null ? { text: '–' } : { text: `${r >= 0 ? '+' : '−'}${Math.abs(100 * r).toFixed(1)} %`, value: r };
+  const off = rows.flatMap((r) => (r.residual === null ? [] : [Math.abs(r.residual)]));
+  const mean = off.reduce((a, b) => a + b, 0) / off.length;
+  const notes = [...new Set(rows.map((r) => r.note))];
+  return [
+    `${bold(`${name}: ${claim.title}`)}\n${dim(claim.source)}`,
+    plainTable(
+      ['Case', 'Metric', 'Published', 'Simulated', 'Residual'],
+      rows.map((r) => [r.case, r.metric, show(r.published, r.unit), show(r.simulated, r.unit), percent(r.residual)]),
+    ),
+    off.length > 1 ? `Mean |residual| ${(100 * mean).toFixed(1)} % over ${off.length} figures.` : '',
+    ...[...new Set(rows.map((r) => r.metric))].map((m) => dim(`${m}: ${METRICS[m].of}`)),
+    ...notes,
+  ]
+    .filter(Boolean)
+    .join('\n');
+}
