@@ -252,7 +252,8 @@ test('twice the repeats are twice the work', async () => {
       fc.pre(p.kernel.rejects(op, machine) === undefined);
       const trace = (n: number): Trace => ({
         name: 'one op',
-        phase: 'all',
+        source: {},
+        parameters: 0,
         devices: 1,
         footprint_B: { weights: 0, kv_cache: 0, activations: 0 },
         ops: [{ ...op, repeat: n }],
