@@ -230,18 +230,81 @@ export function accessed(view: View, rows: number, cols: number, nest: Nest, sca
     });
     return Math.round(total * factor);
   }
+  // edges that follow different indices do not know of one another: the mean of their product is that of their means
+  for (const part of independent(open, nest)) factor *= meanOf(part.edges, part.levels);
+  return Math.round(nest.count * factor);
+}
+
+/** Mean over the points of `levels` (outermost first) of how many elements of each edge are in range, multiplied. */
+function meanOf(edges: readonly Edge[], levels: readonly Nest[]): number {
   let total = 0;
-  const exprs = open.flatMap((o) => (o.bound === undefined ? [o.e] : [o.e, o.bound]));
-  enumerate(nest, exprs, (weight, env) => {
-    let elements = weight;
-    for (const o of open) {
+  let points = 0;
+  const env = new Map<LoopVar, number>();
+  const step = (i: number): void => {
+    const n = levels[i];
+    if (n) {
+      const to = evalExpr(n.to, env);
+      for (let v = evalExpr(n.from, env); v < to; v++) {
+        env.set(n.index, v);
+        step(i + 1);
+      }
+      return;
+    }
+    points++;
+    let elements = 1;
+    for (const o of edges) {
       const end = o.bound === undefined ? o.end : Math.min(o.end, evalExpr(o.bound, env));
       elements *= clipped(evalExpr(o.e, env), o.extent, o.stride, end);
       if (elements === 0) return;
     }
     total += elements;
+  };
+  step(0);
+  return points > 0 ? total / points : 0;
+}
+
+interface Part {
+  edges: Edge[];
+  levels: Nest[];
+}
+
+/** Edges put together with the loops they follow, and with those that decide how often these run. */
+function independent(open: readonly Edge[], nest: Nest): Part[] {
+  const levels: Nest[] = [];
+  for (let n: Nest | undefined = nest; n; n = n.parent) levels.unshift(n);
+  // numbers of groups, the lower taking over the higher where two meet
+  const group = levels.map((_, i) => i);
+  const join = (i: number, j: number) => {
+    const low = Math.min(group[i]!, group[j]!);
+    const high = Math.max(group[i]!, group[j]!);
+    for (let k = 0; k < group.length; k++) if (group[k] === high) group[k] = low;
+  };
+  const follow = (first: number, e: Expr | undefined): number => {
+    if (e === undefined) return first;
+    let found = first;
+    indicesOf(e, (v) => {
+      const i = levels.findIndex((n) => n.index === v);
+      if (found < 0) found = i;
+      else join(found, i);
+    });
+    return found;
+  };
+  levels.forEach((n, i) => {
+    follow(i, n.from);
+    follow(i, n.to);
   });
-  return Math.round(total * factor);
+  const places = open.map((o) => follow(follow(-1, o.e), o.bound));
+  const parts = new Map<number, Part>();
+  open.forEach((o, i) => {
+    const key = places[i]! < 0 ? -1 : group[places[i]!]!;
+    let part = parts.get(key);
+    if (!part) {
+      part = { edges: [], levels: levels.filter((_, l) => group[l] === key) };
+      parts.set(key, part);
+    }
+    part.edges.push(o);
+  });
+  return [...parts.values()];
 }
 
 interface Edge {
