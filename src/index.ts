@@ -16,6 +16,7 @@ export { type Interpretation, interpret, interpretLaunches } from './kernel/inte
 // what tile programs are made of: tensors, tiles, views, statements, index expressions, scalar functions
 export * from './kernel/ir.js';
 export type { Kernel, Launch, Mapping, ParamDef, Params, ShapeKey } from './kernel/kernel.js';
+export { laneTile } from './kernel/library/attention_route.js';
 export { KERNEL_LIST, kernelByName, kernelNames } from './kernel/library/index.js';
 export { vectorMapping } from './kernel/library/lanes.js';
 export { type Choice, Mapper, type Objective, type Pins } from './kernel/mapper.js';

@@ -5,6 +5,7 @@
  * JavaScript (.mjs, .js) always; TypeScript (.ts, .mts) where Node strips types itself (22.18 and later) or where
  * esbuild is installed beside this package.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { createRequire, register } from 'node:module';
 import { extname, resolve } from 'node:path';
@@ -40,7 +41,7 @@ export async function loadUserKernel(path: string): Promise<AnyKernel> {
   try {
     module = (await import(pathToFileURL(file).href)) as { default?: unknown };
   } catch (error) {
-    throw new InputError(`cannot be loaded: ${said(error)}`, path);
+    throw new InputError(`cannot be loaded: ${said(error, file)}`, path);
   }
   return checkKernel(module.default, path);
 }
@@ -80,11 +81,18 @@ function hook(esbuild: string | undefined): void {
   });
 }
 
-/** The message, with the place in the file where the text is no program. */
-function said(error: unknown): string {
+/** The message, with the line where the text is no program. */
+function said(error: unknown, file: string): string {
   if (!(error instanceof Error)) return String(error);
-  const place = error instanceof SyntaxError ? /^file:\S+?:(\d+)$/m.exec(error.stack ?? '')?.[1] : undefined;
-  const missing = /does not provide an export named '?(\w+)'?/.exec(error.message)?.[1];
+  const lines = error.message.split('\n');
+  const missing = /does not provide an export named '?(\w+)'?/.exec(lines[0]!)?.[1];
   if (missing) return `'${missing}' is none of what tilewright exports`;
-  return `${place ? `line ${place}: ` : ''}${error.message.split('\n')[0]}`;
+  // esbuild says in its second line what is wrong, and where
+  if (lines[0]!.startsWith('Transform failed'))
+    return (lines[1] ?? lines[0]!).replace(/^.*?:(\d+):\d+: ERROR/, 'line $1');
+  if (!(error instanceof SyntaxError)) return lines[0]!;
+  // the error itself keeps the line from programs; Node's own check prints it
+  const { stderr } = spawnSync(process.execPath, ['--check', file], { encoding: 'utf8' });
+  const line = /:(\d+)$/m.exec(stderr)?.[1];
+  return `${line ? `line ${line}: ` : ''}${lines[0]}`;
 }

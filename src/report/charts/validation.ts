@@ -32,7 +32,11 @@ const groupScales = (groups: readonly string[]) => ({
   shape: {
     field: 'group',
     type: 'nominal',
-    scale: { domain: groups, range: cycle(SHAPES, groups.length) },
+    // with more groups than colours, the second of a colour has another shape
+    scale: {
+      domain: groups,
+      range: groups.map((_, i) => SHAPES[(i + 3 * Math.floor(i / OKABE_ITO.length)) % SHAPES.length]!),
+    },
     legend: legend(groups),
   },
 });
@@ -252,7 +256,7 @@ export function variantsChart({ cases }: ValidationView): Chart | undefined {
             field: 'y',
             type: 'quantitative',
             scale: { type: 'log', nice: false, padding: 8 },
-            axis: { title: 'µs', format: '~s', tickCount: 4 },
+            axis: { title: 'µs', format: '~s', tickCount: 3, grid: false },
           },
           color: {
             field: 'side',
