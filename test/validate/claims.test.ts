@@ -1,0 +1,141 @@
+/** Claims: files that are checked, figures that agree with their source, metrics that can go wrong. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { attentionOp } from '../../src/kernel/library/attention_op.js';
+import type { ResourceGraph } from '../../src/machine/graph.js';
+import { type Claim, parseClaim } from '../../src/validate/claim-schema.js';
+import { machinesOf, reproduceClaim } from '../../src/validate/claims.js';
+import { standardAttention } from '../../src/validate/standard-attention.js';
+import { flopsOf } from '../../src/workload/op.js';
+import { shippedMachine } from '../kernel/machines.js';
+
+const FOLDER = 'workloads/claims';
+const shipped = readdirSync(FOLDER)
+  .filter((f) => f.endsWith('.json'))
+  .map((f): [string, Claim] => [
+    f.replace('.json', ''),
+    parseClaim(JSON.parse(readFileSync(join(FOLDER, f), 'utf8')), f),
+  ]);
+const around = {
+  machine: (): ResourceGraph => {
+    throw new Error('no machine is needed here');
+  },
+  workload: () => {
+    throw new Error('no workload is needed here');
+  },
+};
+
+describe('shipped claims', () => {
+  test.each(shipped)('%s: every figure is reproduced, or says why not', async (name, claim) => {
+    const machines = new Map<string, ResourceGraph>();
+    for (const m of machinesOf(claim)) machines.set(m, await shippedMachine(m));
+    // two figures of a long table are enough here
+    const few = { ...claim, cases: claim.cases.filter((_, i) => i % Math.ceil(claim.cases.length / 6) === 0) };
+    for (const r of reproduceClaim(name, few, { ...around, machine: (m: string) => machines.get(m)! })) {
+      expect(r.published).toBeGreaterThan(0);
+      if (r.simulated === null) expect(r.note.length).toBeGreaterThan(20);
+      else expect(r.residual).toBeCloseTo(r.simulated / r.published - 1, 12);
+      expect(r.source.length).toBeGreaterThan(20);
+    }
+  });
+  test('FlashAttention-2 forward on A100 is within 15 % of its plots, 8 % on average', async () => {
+    const [name, claim] = shipped.find(([n]) => n === 'flashattention-2-a100')!;
+    const machine = await shippedMachine('a100-sxm-80gb');
+    const rows = reproduceClaim(
+      name,
+      { ...claim, cases: claim.cases.filter((c) => !c.source) },
+      { ...around, machine: () => machine },
+    );
+    const off = rows.map((r) => Math.abs(r.residual!));
+    expect(off.length).toBe(12);
+    expect(Math.max(...off)).toBeLessThan(0.15);
+    expect(off.reduce((a, b) => a + b, 0) / off.length).toBeLessThan(0.08);
+  });
+  test('the regimes of attention meet between d²/2 and d², the three-launch kernel’s nearer d²/2', () => {
+    const [name, claim] = shipped.find(([n]) => n === 'attention-io-bound')!;
+    const rows = reproduceClaim(name, claim, around);
+    const crossings = rows.filter((r) => r.metric === 'crossover').map((r) => r.simulated!);
+    expect(crossings[0]).toBeGreaterThan(0.5);
+    expect(crossings[0]).toBeLessThan(1);
+    expect(crossings[1]).toBeGreaterThan(0.3);
+    expect(crossings[1]).toBeLessThan(0.6);
+  });
+});
+
+const FACTS = join('..', 'shared', 'papers', 'facts.md');
+describe.skipIf(!existsSync(FACTS))('figures agree with the tables they come from', () => {
+  test('FlashAttention-3 forward', () => {
+    const lines = existsSync(FACTS) ? readFileSync(FACTS, 'utf8').split('\n') : [];
+    const claim = shipped.find(([n]) => n === 'flashattention-3-h100')![1];
+    const lengths = [512, 1024, 2048, 4096, 8192, 16384];
+    let compared = 0;
+    for (const line of lines) {
+      const [, , kernel, pass, hd, causal, ...values] = line.split('|').map((x) => x.trim());
+      if (!line.startsWith('| H100-SXM5') || kernel !== 'FA3' || pass !== 'fwd') continue;
+      lengths.forEach((length, i) => {
+        if (values[i] === '-') return;
+        const found = claim.cases.find((c) => {
+          const s = c.treatment?.shape;
+          return s?.['head_dim'] === Number(hd) && s['q_len'] === length && (s['causal'] ?? 0) === Number(causal);
+        });
+        expect(found?.published, line).toBe(`${values[i]} TFLOP/s`);
+        compared++;
+      });
+    }
+    expect(compared).toBe(claim.cases.length);
+  });
+});
+
+describe('a file that is wrong is refused, with the place', () => {
+  const good = {
+    title: 't',
+    source: 's',
+    note: 'n',
+    metric: 'requested_ratio',
+    baseline: { kernel: 'attention_fused', shape: { heads: 1, q_len: 256, head_dim: 16 }, tile: { bq: 16, bkv: 16 } },
+    treatment: { kernel: 'attention_fused', shape: { heads: 1, q_len: 256, head_dim: 16 }, tile: { bq: 32, bkv: 16 } },
+    cases: [{ name: 'c', published: 2 }],
+  };
+  test('as it stands it is fine, and counts', () => {
+    const [row] = reproduceClaim('x', parseClaim(good, 'x.json'), around);
+    // (2·256·16 + 2·16·256·16) ÷ (2·256·16 + 2·8·256·16)
+    expect(row!.simulated).toBeCloseTo(34 / 18, 12);
+  });
+  test.each<[string, object, string]>([
+    ['unknown field', { ...good, factor: 1.2 }, "unknown field 'factor'"],
+    [
+      'a tuning constant in a setup',
+      { ...good, treatment: { ...good.treatment, scale: 2 } },
+      "treatment: unknown field 'scale'",
+    ],
+    ['unknown metric', { ...good, metric: 'speed' }, 'metric: must be equal to one of the allowed values: time_s'],
+    ['no case', { ...good, cases: [] }, 'cases: must NOT have fewer than 1 items'],
+    ['no source', { ...good, source: undefined }, "must have required property 'source'"],
+  ])('%s', (_, json, message) => {
+    expect(() => parseClaim(JSON.parse(JSON.stringify(json)), 'x.json')).toThrow(`x.json: ${message}`);
+  });
+  test('a figure with the wrong unit, an unknown kernel, a setup without machine', () => {
+    const run = (json: object) => () => reproduceClaim('x', parseClaim(json, 'x'), around);
+    expect(run({ ...good, cases: [{ name: 'c', published: '2 GB' }] })).toThrow('must be a plain number');
+    expect(run({ ...good, metric: 'requested_B', cases: [{ name: 'c', published: '2 ms' }] })).toThrow('x, c');
+    expect(run({ ...good, treatment: { ...good.treatment, kernel: 'attention_fussed' } })).toThrow('did you mean');
+    expect(run({ ...good, metric: 'speedup' })).toThrow('needs a machine');
+  });
+});
+
+describe('attention step by step', () => {
+  const op = attentionOp({ batch: 2, heads: 3, q_len: 64, head_dim: 16 }, 'fp16');
+  test('forward does the useful products, both passes three times as many', () => {
+    const products = (backward: boolean) =>
+      standardAttention(op, { backward, mask: true, dropout: true })
+        .ops.filter((o) => o.kind === 'matmul')
+        .reduce((sum, o) => sum + flopsOf(o), 0);
+    expect(products(false)).toBe(flopsOf(op));
+    expect(products(true)).toBe(3 * flopsOf(op));
+  });
+  test('every step depends on the one before', () => {
+    const { ops } = standardAttention(op, { backward: true, mask: false, dropout: false });
+    for (const [i, o] of ops.entries()) expect(o.deps).toEqual(i === 0 ? [] : [ops[i - 1]!.id]);
+  });
+});
