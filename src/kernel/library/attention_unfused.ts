@@ -246,12 +246,16 @@ function candidates(op: Attention, machine: ResourceGraph): Params[] {
             [64, 64],
             [16, 64],
           ];
+  // score matrices this large always lose to fused kernels: one choice each is enough to show by how much
+  const large = op.q_len * op.kv_len > 2 ** 22;
   const all = rowCandidates(op.batch * op.heads * op.q_len, op.kv_len, machine, scoreDType(op));
-  const softmaxes = [...new Set([all[0], all[all.length >> 1], all.at(-1)])].filter((c) => c !== undefined);
+  const softmaxes = [...new Set(large ? [all[0]] : [all[0], all[all.length >> 1], all.at(-1)])].filter(
+    (c) => c !== undefined,
+  );
   const out: Params[] = [];
-  for (const [bm, bn] of tiles as [number, number][])
-    for (const bk of route.mma === 'vector' ? [16] : [32, 64])
-      for (const stages of [2, 3])
+  for (const [bm, bn] of (large ? tiles.slice(0, 1) : tiles) as [number, number][])
+    for (const bk of route.mma === 'vector' ? [16] : large ? [64] : [32, 64])
+      for (const stages of large ? [3] : [2, 3])
         for (const { rows, groups, block } of softmaxes)
           out.push({
             bm,
