@@ -39,6 +39,13 @@ export interface Store {
   readonly mixed_fraction?: number;
   /** Stores of one pool share its capacity: what one is given, the others lack (shared memory and L1). */
   readonly pool?: { readonly id: string; readonly capacity_B: number };
+  /** Port time of a lane group's access is at least this, however narrow; absent: bytes alone count. */
+  readonly read_access_s?: number;
+  readonly write_access_s?: number;
+  /** Lanes of a group that read the same word share one fetch; true when absent. */
+  readonly broadcast?: boolean;
+  /** Atomic updates that the machine makes; absent: as bytes read and written. */
+  readonly atomics_per_s?: number;
   readonly read_pJ_per_B: number;
   readonly write_pJ_per_B: number;
 }
@@ -149,6 +156,11 @@ export interface Cores {
    * 1 when absent.
    */
   readonly co_issue?: number;
+  /**
+   * Share of a workgroup's arithmetic or near loads, whichever takes less, that adds to the other's time: 0 they run side
+   * by side, 1 one after the other. 0 when absent.
+   */
+  readonly serial?: number;
   /** Bank of each instruction slot: instructions issued per cycle and core. */
   readonly issue_per_cycle: number;
 }
@@ -164,6 +176,11 @@ export interface Control {
   readonly dispatch_interval_s: number;
   readonly workgroup_start_cycles: number;
   readonly barrier_cycles: number;
+  /** Further cycles of both for each lane group of the workgroup, where groups take turns; 0 when absent. */
+  readonly workgroup_start_group_cycles?: number;
+  readonly barrier_group_cycles?: number;
+  /** Near storage starts as zeros, at this rate per core; absent: at no cost. */
+  readonly shared_clear_B_per_cycle?: number;
   readonly clock: {
     readonly nominal_Hz: number;
     readonly min_Hz: number;

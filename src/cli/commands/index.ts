@@ -52,6 +52,10 @@ export const COMMANDS = {
     summary: 'measured times beside simulated ones',
     load: () => import('./validate.js'),
   },
+  calibrate: {
+    summary: 'measure this computer’s WebGPU device and write a machine description',
+    load: () => import('./calibrate.js'),
+  },
   device: {
     summary: 'the WebGPU adapters of this computer',
     load: () => import('./device.js'),
