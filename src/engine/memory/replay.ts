@@ -79,6 +79,9 @@ export class Replay {
   private readonly waiting: Int32Array;
   /** When an entry's piece is there, as soon as that is known; -1 before. */
   private readonly there: Float64Array;
+  /** Fetches of which it is not known yet when they end, and the last known end of all others. */
+  private under_way = 0;
+  private last_there = 0;
   private arrival = new Float64Array(1024);
   private next = new Int32Array(1024);
   private free = -1;
@@ -234,6 +237,7 @@ export class Replay {
     const bursts = Math.max(1, this.fetch_B / this.burst_B);
     const entry = channel * misses.entries + misses.allocate(piece, bursts);
     this.there[entry] = -1;
+    this.under_way++;
     if (arrival >= 0) this.addWaiter(entry, arrival + at - cycle);
     for (let i = 0; i < bursts; i++) at = Math.max(at, dram.offer(first + i * this.burst_B, false, at, entry));
     return at;
@@ -244,10 +248,14 @@ export class Replay {
     return (sectors >= 32 ? -1 : (1 << sectors) - 1) << (offset / this.sector_B);
   }
 
+  /** The entry that fetches the sector of `address` at this moment, over all channels, or -1. */
   private onItsWay(address: number, cycle: number): number {
-    this.dram.mapping.map(address);
-    const channel = this.dram.mapping.channel;
+    if (this.under_way === 0 && cycle >= this.last_there) return -1;
+    const { mapping, channels } = this.dram;
+    mapping.map(address);
+    const { channel } = mapping;
     const misses = this.misses[channel]!;
+    channels[channel]!.runTo(cycle);
     const entry = misses.find(Math.floor(address / this.fetch_B), cycle);
     if (entry < 0) return -1;
     misses.merges++;
@@ -260,6 +268,8 @@ export class Replay {
     const misses = this.misses[Math.floor(tag / entries)]!;
     if (!misses.arrived(tag % entries, done)) return;
     this.there[tag] = done;
+    this.under_way--;
+    if (done > this.last_there) this.last_there = done;
     let w = this.waiting[tag]!;
     this.waiting[tag] = -1;
     while (w >= 0) {

@@ -75,8 +75,8 @@ export class Cache {
   private readonly fetch_on_write: boolean;
   private readonly replacement: Replacement;
   private readonly tags: Float64Array;
-  private readonly valid: Uint32Array;
-  private readonly dirty: Uint32Array;
+  private readonly valid: Uint8Array | Uint32Array;
+  private readonly dirty: Uint8Array | Uint32Array;
 
   constructor(config: CacheConfig) {
     const { capacity_B, line_B, sector_B, ways, slices } = config;
@@ -101,8 +101,10 @@ export class Cache {
     this.fetch_on_write = config.fetch_on_write;
     this.replacement = REPLACEMENTS[config.replacement](sets, ways, config.seed);
     this.tags = new Float64Array(sets * ways).fill(-1);
-    this.valid = new Uint32Array(sets * ways);
-    this.dirty = new Uint32Array(sets * ways);
+    // small arrays stay in the host's own caches
+    const masks = () => (line_B / sector_B <= 8 ? new Uint8Array(sets * ways) : new Uint32Array(sets * ways));
+    this.valid = masks();
+    this.dirty = masks();
   }
 
   /** An access to the sector of `address`: HIT, SECTOR_MISS or LINE_MISS, with what follows from it in the fields above. */

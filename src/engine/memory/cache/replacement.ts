@@ -9,24 +9,32 @@ export interface Replacement {
   victim(set: number): number;
 }
 
-/** Least recently used: the time of each way's last use, 0 for streaming lines. */
+/** Least recently used: the ways of each set in the order of their last use, oldest first; streaming lines stand first. */
 class Lru implements Replacement {
-  private readonly used: Float64Array;
-  private clock = 0;
+  private readonly order: Uint8Array | Uint16Array;
   constructor(
     sets: number,
     private readonly ways: number,
   ) {
-    this.used = new Float64Array(sets * ways);
+    this.order = ways <= 256 ? new Uint8Array(sets * ways) : new Uint16Array(sets * ways);
+    for (let i = 0; i < this.order.length; i++) this.order[i] = i % ways;
   }
   touch(set: number, way: number, streaming: boolean): void {
-    this.used[set * this.ways + way] = streaming ? 0 : ++this.clock;
+    const { order } = this;
+    const first = set * this.ways;
+    const last = first + this.ways - 1;
+    let at = last;
+    while (order[at] !== way) at--;
+    if (streaming) {
+      for (; at > first; at--) order[at] = order[at - 1]!;
+      order[first] = way;
+    } else {
+      for (; at < last; at++) order[at] = order[at + 1]!;
+      order[last] = way;
+    }
   }
   victim(set: number): number {
-    const base = set * this.ways;
-    let best = 0;
-    for (let w = 1; w < this.ways; w++) if (this.used[base + w]! < this.used[base + best]!) best = w;
-    return best;
+    return this.order[set * this.ways]!;
   }
 }
 

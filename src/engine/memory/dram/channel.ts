@@ -28,6 +28,8 @@ export interface ChannelSink {
   writeDone(tag: number, arrival: number, done: number): void;
   /** A burst ends on the data bus. */
   burst(write: boolean, end: number): void;
+  /** Every command as it is issued; `bank` is the first of the rank for REF. */
+  command?(command: number, bank: number, row: number, cycle: number): void;
 }
 
 /** Commands issued, and hits of open rows; cycles with a row open, summed over ranks. */
@@ -68,8 +70,9 @@ export class DramChannel {
   };
   /** Next cycle in which something may happen. */
   wake: number;
-  /** The last cycle that was done. */
+  /** The last cycle in which something was done, and one before which nothing more can come. */
   private last = -1;
+  private now = 0;
   /** Set at the end of a trace: writes are drained whatever their number. */
   flush = false;
 
@@ -204,7 +207,7 @@ export class DramChannel {
   /** Lets waiting requests be looked at again (after `flush` was set). */
   poke(): void {
     this.may_pass = this.canPass();
-    if (this.may_pass) this.wake = Math.min(this.wake, this.last + 1);
+    if (this.may_pass) this.wake = Math.min(this.wake, Math.max(this.last + 1, this.now));
   }
 
   /** Requests that are not issued yet. */
@@ -223,6 +226,7 @@ export class DramChannel {
   /** Does all cycles before `until`. */
   runTo(until: number): void {
     while (this.wake < until) this.step();
+    if (until > this.now) this.now = until;
   }
 
   /**
@@ -230,6 +234,7 @@ export class DramChannel {
    * in which requests are merged; `burst`: the burst it lies in.
    */
   add(write: boolean, bank: number, row: number, key: number, burst: number, cycle: number, tag: number): void {
+    if (cycle > this.now) this.now = cycle;
     if (write) {
       this.sink.writeDone(tag, cycle, cycle + 1);
       if (this.pending_writes.get(key) >= 0) {
@@ -353,6 +358,7 @@ export class DramChannel {
     const legal = refresh.per_bank ? this.earliest(CMD.REFpb, first) : this.timing.earliestRefresh(rank);
     if (legal > cycle) return -1;
     this.timing.issue(command, rank, first >> this.group_shift, first, cycle);
+    this.sink.command?.(command, first, -1, cycle);
     if (refresh.per_bank) this.counts.bank_refreshes++;
     else this.counts.refreshes++;
     refresh.done();
@@ -501,6 +507,7 @@ export class DramChannel {
   private issue(command: number, b: number, cycle: number, row = -1): void {
     const rank = b >> this.rank_shift;
     this.timing.issue(command, rank, b >> this.group_shift, b, cycle);
+    this.sink.command?.(command, b, row, cycle);
     if (command === CMD.ACT) {
       this.counts.activates++;
       this.open_row[b] = row;
@@ -543,6 +550,7 @@ export class DramChannel {
     for (let i = at; i < last; i++) this.queue[base + i] = this.queue[base + i + 1]!;
     this.queued_all--;
     this.timing.issue(command, rank, b >> this.group_shift, b, cycle);
+    this.sink.command?.(command, b, this.row[slot]!, cycle);
     const hit = this.hits[b]!++ > 0 ? 1 : 0;
     if (command === CMD.WR || command === CMD.WRA) {
       this.counts.writes++;

@@ -51,6 +51,7 @@ export class AddressMapping {
   private readonly high: Record<Field, Part>;
   /** Bits below the channel, as a factor, where the channels are no power of two. */
   private readonly below_channel: number;
+  private readonly below_bits: number;
   private readonly channels: number;
   private readonly burst_B: number;
   private readonly interleave_B: number;
@@ -98,6 +99,7 @@ export class AddressMapping {
     this.low = low;
     this.high = high;
     this.below_channel = below_channel;
+    this.below_bits = Math.log2(below_channel);
     this.capacity_B = 2 ** position * o.burst_B * (binary ? 1 : o.channels);
   }
 
@@ -107,9 +109,18 @@ export class AddressMapping {
     this.burst = burst;
     let channel = 0;
     if (this.channels !== 0) {
-      const above = Math.floor(burst / this.below_channel);
-      channel = above % this.channels;
-      burst = (burst % this.below_channel) + Math.floor(above / this.channels) * this.below_channel;
+      if (burst < 0x80000000) {
+        // whole numbers of 32 bits divide much faster
+        const above = burst >>> this.below_bits;
+        const row = (above / this.channels) | 0;
+        channel = above - row * this.channels;
+        burst = (burst & (this.below_channel - 1)) + row * this.below_channel;
+      } else {
+        const above = Math.floor(burst / this.below_channel);
+        const row = Math.floor(above / this.channels);
+        channel = above - row * this.channels;
+        burst = (burst % this.below_channel) + row * this.below_channel;
+      }
     }
     const high = burst < LOW ? 0 : Math.floor(burst / LOW) | 0;
     const low = high === 0 ? burst : burst % LOW;

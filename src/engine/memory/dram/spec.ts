@@ -69,7 +69,10 @@ export interface Controller {
   readonly bank_hash: (typeof BANK_HASHES)[number];
   readonly page: (typeof PAGE_POLICIES)[number];
   readonly refresh: (typeof REFRESH_POLICIES)[number];
-  /** Column commands to one row after which an older request to another row goes first. */
+  /**
+   * Column commands to one row after which it may be closed for an older request, though younger ones hit it; while
+   * closing it is not legal yet (tRAS, tRTP), they still go.
+   */
   readonly row_hit_limit: number;
   /** Requests that wait at each bank, and in the read queue and the write buffer before them. */
   readonly bank_queue: number;

@@ -94,7 +94,9 @@ export const DramTableSchema = Type.Object(
         page: choice(PAGE_POLICIES),
         refresh: choice(REFRESH_POLICIES),
         dual_command: choice(DUAL_COMMANDS),
-        row_hit_limit: count('hits of a row before an older request to another row goes first'),
+        row_hit_limit: count(
+          'uses of a row after which it may be closed for an older request, though younger ones hit it',
+        ),
         bank_queue: count('requests that wait at a bank'),
         read_queue: count('reads that wait before'),
         write_buffer: count('writes that wait before'),

@@ -33,10 +33,16 @@ const OPERATIONS = new Map<string, number>([
   ...['WRITE', 'write', 'W', 'w', 'ST', 'P_MEM_WR', 'BOFF'].map((w) => [w, WRITE] as const),
 ]);
 
+/** The usual words, compared without making a text. */
+const READ_BYTES = Uint8Array.from('READ', (c) => c.charCodeAt(0));
+const WRITE_BYTES = Uint8Array.from('WRITE', (c) => c.charCodeAt(0));
+
 function operation(line: Line, i: number): number {
   const head = line.head(i);
   // a digit starts no word
   if (head >= 48 && head <= 57) return OTHER;
+  if (line.is(i, READ_BYTES)) return READ;
+  if (line.is(i, WRITE_BYTES)) return WRITE;
   return OPERATIONS.get(line.text(i)) ?? OTHER;
 }
 

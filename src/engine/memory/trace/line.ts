@@ -7,7 +7,7 @@ const MAX_TOKENS = 8;
 export class Line {
   /** Tokens of the line; -1 when there are more than are kept. */
   tokens = 0;
-  private bytes = new Uint8Array(0);
+  private bytes: Uint8Array = new Uint8Array(0);
   private readonly from = new Int32Array(MAX_TOKENS);
   private readonly to = new Int32Array(MAX_TOKENS);
 
@@ -39,6 +39,14 @@ export class Line {
   /** First byte of token `i`. */
   head(i: number): number {
     return this.bytes[this.from[i]!]!;
+  }
+
+  /** Whether token `i` is these bytes. */
+  is(i: number, word: Uint8Array): boolean {
+    const at = this.from[i]!;
+    if (this.to[i]! - at !== word.length) return false;
+    for (let j = 0; j < word.length; j++) if (this.bytes[at + j] !== word[j]) return false;
+    return true;
   }
 
   text(i: number): string {
