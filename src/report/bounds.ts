@@ -6,7 +6,7 @@ import { chartsHtml, type PlainPage } from './render/html.js';
 import { markdownTable } from './render/markdown.js';
 import { pictureOf, pngOf } from './render/picture.js';
 
-export { schedulesTable, tileText } from './charts/io.js';
+export { pebblingTable, schedulesTable, tileText } from './charts/io.js';
 
 /** The chart of `bounds`, which must hold its curve, in `format`: text, or bytes for PNG. */
 export async function renderBounds(

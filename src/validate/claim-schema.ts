@@ -11,6 +11,7 @@ export const METRICS = {
   time_s: { unit: 's', of: 'time of the treatment' },
   speedup: { unit: '', of: 'time of the baseline ÷ time of the treatment' },
   flop_per_s: { unit: 'FLOP/s', of: 'useful rate, causal halves counted once' },
+  peak_fraction: { unit: '', of: 'useful rate ÷ peak of the matrix units at the nominal clock' },
   dram_B: { unit: 'B', of: 'bytes that far memory moves' },
   dram_ratio: { unit: '', of: 'far-memory bytes of the baseline ÷ those of the treatment' },
   requested_B: { unit: 'B', of: 'bytes at explicit copies to and from far memory' },

@@ -182,6 +182,17 @@ function crossover({ baseline, treatment, place }: Run): number {
   return Math.sqrt(low * high);
 }
 
+/** FLOP/s of the fastest dense matrix instruction for the setup's format. */
+function peakOf({ treatment, around, place }: Run): number {
+  const machine = around.machine(treatment.machine!);
+  const dtype = treatment.dtype ?? 'fp16';
+  const macs = Math.max(
+    0,
+    ...machine.units.flatMap((u) => u.mma.filter((m) => m.a === dtype && m.b === dtype).map((m) => m.macs_per_cycle)),
+  );
+  return positive(2 * macs * machine.cores.count * machine.control.clock.nominal_Hz, `peak of ${place}`);
+}
+
 const passesOf = (s: Setup): number => s.passes ?? 1;
 
 /** How each metric is taken. */
@@ -191,6 +202,10 @@ const MEASURES = {
   flop_per_s(r) {
     const t = timed(r.treatment, r);
     return (t.flops * passesOf(r.treatment)) / t.time_s;
+  },
+  peak_fraction(r) {
+    const t = timed(r.treatment, r);
+    return (t.flops * passesOf(r.treatment)) / t.time_s / peakOf(r);
   },
   dram_B: (r) => timed(r.treatment, r).dram_B,
   dram_ratio: (r) => timed(r.baseline, r).dram_B / timed(r.treatment, r).dram_B,

@@ -39,7 +39,7 @@ function same<K extends OpKind>(kernel: Kernel<K>, op: Extract<Op, { kind: K }>,
 const P = { stages: 1, groups_m: 1, groups_n: 1, panel: 1, cluster_m: 1, cluster_n: 1 };
 
 describe('products', () => {
-  test.each([
+  test.each<Record<string, number>>([
     { m: 16, n: 16, k: 16 },
     { m: 13, n: 7, k: 5, batch: 3 },
     { m: 1, n: 33, k: 9 },

@@ -10,7 +10,7 @@
  * at X = 2M about 2N²d²/M. Backward, a score's gradient needs rows of Q, K, V and dO: X²/(16d²…) and 4N²d²/M.
  *
  * For M < d² both products count, 2N²d multiply–adds: with T = M elements moved a phase, partial sums and weights that cross
- * a phase's ends obey Loomis–Whitney, M^{3/2} together, and scores that live in one phase add 3·(2M)²/(8d).
+ * a phase's ends obey Loomis–Whitney, M^{3/2} together (also where one score serves both), and scores that live in one phase add 3·(2M)²/(8d).
  */
 import { bytesOf } from '../../base/dtype.js';
 import { attentionPairs, type OpOf } from '../../workload/op.js';

@@ -6,7 +6,7 @@
  * Whitney (1949) it does V ≤ √(a·b·(r + f)) multiply–adds. Without fresh sums the most is
  * V₀ = (X/3)^{3/2}/√(pₐp_bp_c), p the bytes of each; X = 3M then gives the 2mnk/√M of Smith, Lowery, Langou and van de
  * Geijn (arXiv 1702.02017) and COSMA (Kwasniewski et al., SC 2019); the widths as in Chen et al. (arXiv 2204.08279).
- * Each result begins once, so that all phases share the fresh sums; V is bounded by the concave hull of its
+ * Each result begins once (a second beginning saves at most 1.2 loads in what follows, and costs a store and a load), so that all phases share the fresh sums; V is bounded by the concave hull of its
  * maximum over f (a tangent from V₀, then (X/2)·√(f/(pₐp_b))). Dropping the fresh sums, as the form 2mnk/√M + mn does, is
  * wrong for k < 2√M: rows of A kept near while B streams past move m·n·k²/M + mn + mk.
  */

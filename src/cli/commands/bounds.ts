@@ -6,7 +6,7 @@ import { parseQuantity } from '../../base/units.js';
 import { type Composition, composeTrace } from '../../bounds/compose.js';
 import { boundsFor } from '../../bounds/evaluate.js';
 import type { Bounds, Pebbling } from '../../bounds/result.js';
-import { renderBounds, schedulesTable } from '../../report/bounds.js';
+import { pebblingTable, renderBounds, schedulesTable } from '../../report/bounds.js';
 import { quantity } from '../../report/format.js';
 import { formatOf, textTable } from '../../report/index.js';
 import { writeOutput } from '../io.js';
@@ -89,12 +89,8 @@ function boundsText(b: Bounds): string {
 }
 
 function pebblingText(p: Pebbling): string {
-  const verdict = p.proven ? 'no play has fewer' : `no play has fewer than ${p.at_least}`;
-  const head = `Pebble game on ${p.graph}: ${p.cost} loads and stores with ${p.near} values near; ${verdict} (formula: ${p.bound.toFixed(1)})`;
-  return `${bold(head)}\n${plainTable(
-    ['Step', 'Move', 'Value', 'Moved', 'Near'],
-    p.frames.map((f, i) => [String(i + 1), f.move, f.value, { text: String(f.cost), value: f.cost }, f.near.join(' ')]),
-  )}`;
+  const table = pebblingTable(p);
+  return `${bold(table.title)}\n${textTable(table, STYLE)}`;
 }
 
 const MOST_EDGES = 20;

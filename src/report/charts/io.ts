@@ -1,5 +1,5 @@
 /** Bytes against capacity on log–log axes: the lower bound, a line per kernel at its best tile, the tiles asked about. */
-import type { Bounds } from '../../bounds/result.js';
+import type { Bounds, Pebbling } from '../../bounds/result.js';
 import { percent, quantity, times } from '../format.js';
 import { cycle, DASHES, INK, MUTED, OKABE_ITO } from '../palette.js';
 import type { Table } from '../table.js';
@@ -106,7 +106,7 @@ export function ioChart(bounds: Bounds): Chart {
       'offers; a cross: the tile that was given. Dotted: the capacity asked about. ' +
       bounds.advice,
     spec: specOf(body),
-    tables: [schedulesTable(bounds), curveTable(bounds)],
+    tables: [schedulesTable(bounds), curveTable(bounds), ...(bounds.pebbling ? [pebblingTable(bounds.pebbling)] : [])],
   };
 }
 
@@ -165,6 +165,29 @@ function curveTable(bounds: Bounds): Table {
         const bytes = p.requested_B[k];
         return bytes === undefined ? { text: '' } : { text: quantity(bytes, 'B'), value: bytes };
       }),
+    ]),
+  };
+}
+
+/** A play of the pebble game, a move a row: what is near and what is stored after it. */
+export function pebblingTable(p: Pebbling): Table {
+  const verdict = p.proven ? 'no play has fewer' : `no play has fewer than ${p.at_least}`;
+  return {
+    id: 'pebbling',
+    title: `Pebble game on ${p.graph}: ${p.cost} loads and stores with ${p.near} values near; ${verdict} (formula: ${p.bound.toFixed(1)})`,
+    columns: [
+      { key: 'step', label: 'Step', align: 'right' },
+      { key: 'move', label: 'Move', align: 'left' },
+      { key: 'value', label: 'Value', align: 'left' },
+      { key: 'cost', label: 'Moved', align: 'right' },
+      { key: 'near', label: 'Near', align: 'left' },
+    ],
+    rows: p.frames.map((f, i) => [
+      { text: String(i + 1), value: i + 1 },
+      { text: f.move },
+      { text: f.value },
+      { text: String(f.cost), value: f.cost },
+      { text: f.near.join(' ') },
     ]),
   };
 }
