@@ -72,6 +72,7 @@ export class Replay {
   private readonly fetch_B: number;
   private readonly burst_B: number;
   private readonly hit_cycles: number;
+  /** What a load passes beside the DRAM and its controller. */
   private readonly beyond_cycles: number;
   private readonly port_cycles: number;
   private readonly port_free: Float64Array;
@@ -97,17 +98,21 @@ export class Replay {
     this.line_B = cache?.config.line_B ?? this.burst_B;
     this.fetch_B = Math.max(this.sector_B, cache?.fetch_B ?? 0);
     this.cache = cache && new Cache(cache.config);
-    const t = dram.timing;
-    // what a load passes beside the cache and the device itself
-    const device = 1 + t.tRCDRD + t.RL + t.BL;
     this.hit_cycles = cache ? cache.latency_s / dram.tCK_s : 0;
-    this.beyond_cycles = cache ? Math.max(this.hit_cycles, cache.miss_latency_s / dram.tCK_s - device) : 0;
+    this.beyond_cycles = cache
+      ? Math.max(this.hit_cycles, cache.miss_latency_s / dram.tCK_s - idleFetch_cycles(dram, this.fetch_B))
+      : 0;
     this.port_cycles = cache ? this.sector_B / cache.slice_B_per_s / dram.tCK_s : 0;
     this.port_free = new Float64Array(cache?.config.slices ?? 0);
     const entries = cache?.misses_per_channel ?? 0;
     this.misses = Array.from({ length: cache ? dram.organisation.channels : 0 }, () => new MissRegisters(entries));
     this.waiting = new Int32Array(entries * dram.organisation.channels).fill(-1);
     this.there = new Float64Array(entries * dram.organisation.channels).fill(-1);
+  }
+
+  /** Of a read that hits, in cycles; 0 without a cache. */
+  get hitLatency_cycles(): number {
+    return this.hit_cycles;
   }
 
   /** Cycles are over: nothing more is taken. */
@@ -325,4 +330,20 @@ export class Replay {
     }
     return at;
   }
+}
+
+/** Cycles in which an idle DRAM, its banks closed, brings `bytes` from address 0. */
+export function idleFetch_cycles(spec: DramSpec, bytes: number): number {
+  let last = 0;
+  const idle = { ...spec, controller: { ...spec.controller, refresh: 'none' as const } };
+  const system = new DramSystem(idle, {
+    readDone(_tag, _arrival, done) {
+      if (done > last) last = done;
+    },
+    writeDone() {},
+    burst() {},
+  });
+  for (let a = 0; a < bytes; a += spec.organisation.burst_B) system.offer(a, false, 0, 0);
+  system.drain();
+  return last;
 }
