@@ -65,9 +65,15 @@ function source(path: string, size_B: number, gzip: boolean): TraceFile {
         },
       });
       const stop = new AbortController();
+      let fault: unknown;
       const take = async (pieces: AsyncIterable<Uint8Array>) => {
         for await (const piece of pieces) {
-          if (each(piece, read_B)) continue;
+          try {
+            if (each(piece, read_B)) continue;
+          } catch (error) {
+            // what goes wrong with a piece is not to be taken for a fault of the stream
+            fault = error;
+          }
           stop.abort();
           return;
         }
@@ -77,6 +83,7 @@ function source(path: string, size_B: number, gzip: boolean): TraceFile {
         if (gzip) await pipeline(file, count, createGunzip({ chunkSize: 1 << 18 }), take, { signal });
         else await pipeline(file, count, take, { signal });
       } catch (error) {
+        if (fault !== undefined) throw fault;
         if (stop.signal.aborted) return;
         const code = (error as NodeJS.ErrnoException).code;
         if (code === 'Z_BUF_ERROR') throw new InputError('cannot read: the gzip data is cut off', path);
@@ -85,6 +92,7 @@ function source(path: string, size_B: number, gzip: boolean): TraceFile {
           throw new InputError(`cannot read: ${reasonOf(error)}`, path);
         throw error;
       }
+      if (fault !== undefined) throw fault;
     },
   };
 }
