@@ -124,6 +124,24 @@ describe('a file is refused in one message', () => {
       /param 'rows' has the default 3, expected one of its values 1, 2/,
     ],
     [
+      'whose program has no grid',
+      'grid.mjs',
+      'import { kernelByName } from "tilewright"; const k = kernelByName("softmax"); export default { ...k, build: (...a) => k.build(...a).map((l) => ({ ...l, program: { ...l.program, grid: [] } })) };',
+      /the grid of softmax\S+ has no index/,
+    ],
+    [
+      'whose own code fails',
+      'throws.mjs',
+      'import { kernelByName } from "tilewright"; export default { ...kernelByName("softmax"), build: (op) => op.nothing.here };',
+      /throws\.mjs: build\(\) failed: Cannot read properties of undefined/,
+    ],
+    [
+      'that builds no launch',
+      'launch.mjs',
+      'import { kernelByName } from "tilewright"; export default { ...kernelByName("softmax"), build: () => ({}) };',
+      /build\(\) gives an object, expected launches/,
+    ],
+    [
       'that is no program',
       'broken.mjs',
       'export default {\n  a: 1,\n  b: );\n};',
@@ -136,7 +154,14 @@ describe('a file is refused in one message', () => {
       /'tiles' is none of what tilewright exports/,
     ],
   ])('%s', async (_, name, text, expected) => {
-    const { code, stdout, stderr } = await tilewright('kernel', file(name, text), '-m', 't4', '--shape', 'rows=4');
+    const { code, stdout, stderr } = await tilewright(
+      'kernel',
+      file(name, text),
+      '-m',
+      't4',
+      '--shape',
+      'rows=4,cols=64',
+    );
     expect(stderr).toMatch(expected);
     expect(code).toBe(2);
     expect(stdout).toBe('');
