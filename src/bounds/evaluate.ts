@@ -82,12 +82,17 @@ function termsAt({ op, other, shape }: Subject, dtype: DType, capacity_B: number
   return op ? termsOf(op, capacity_B) : other!.terms(shape, dtype, capacity_B);
 }
 
-function schedulesAt({ op, other, shape, kernels }: Subject, asked: Asked, capacity_B: number): Schedule[] {
+function schedulesAt(
+  { op, other, shape, kernels }: Subject,
+  asked: Asked,
+  capacity_B: number,
+  listed = true,
+): Schedule[] {
   if (!op) {
     const known = other!.reached?.(shape, asked.dtype, capacity_B);
     return known ? [{ ...known, tile: {}, sizes: 'free', live_B: capacity_B }] : [];
   }
-  const found = schedulesOf(op, capacity_B);
+  const found = schedulesOf(op, capacity_B, listed ? 'listed' : 'only if not free');
   if (asked.tile) {
     const kernel = kernels[0]!;
     const unknown = Object.keys(asked.tile).find((key) => !kernel.params[key]);
@@ -142,7 +147,7 @@ function curveOf(subject: Subject, asked: Asked): NonNullable<Bounds['curve']> {
   for (let e = -6; e <= 6; e++) {
     const capacity_B = asked.capacity_B * 2 ** e;
     const requested_B: Record<string, number> = {};
-    for (const s of schedulesAt(subject, { ...asked, tile: undefined }, capacity_B))
+    for (const s of schedulesAt(subject, { ...asked, tile: undefined }, capacity_B, false))
       if (s.sizes === 'free' || !(s.kernel in requested_B))
         requested_B[s.kernel] = Math.min(s.requested_B, requested_B[s.kernel] ?? Number.POSITIVE_INFINITY);
     points.push({ capacity_B, bound_B: strongest(termsAt(subject, asked.dtype, capacity_B)).bytes, requested_B });

@@ -21,7 +21,7 @@ export interface Schedule {
 }
 
 /** Tiles so small that counting them takes more steps than this are not looked at. */
-const MOST_PLACES = 60_000;
+const MOST_PLACES = 120_000;
 
 /** Kernels whose bytes depend on more than tile sizes and capacity. */
 const LEFT_OUT: ReadonlySet<string> = new Set(['gemm_stream_k']);
@@ -46,14 +46,15 @@ export function scheduleOf(kernel: AnyKernel, op: Op, tile: Params, sizes: Sched
  * For every kernel that computes the op: its best free sizes and its best listed sizes within `capacity_B`, least bytes
  * first. Kernels whose least tile is larger are left out.
  */
-export function schedulesOf(op: Op, capacity_B: number): Schedule[] {
+export function schedulesOf(op: Op, capacity_B: number, listed: 'listed' | 'only if not free' = 'listed'): Schedule[] {
   const out: Schedule[] = [];
   for (const kernel of kernelsFor(op) as readonly AnyKernel[]) {
     if (LEFT_OUT.has(kernel.name) || kernel.rejects(op, nearMachine(op)) !== undefined) continue;
     const space = spaceOf(kernel.name, op);
+    const libraryToo = listed === 'listed' || !space;
     const free = space ? searchFree(kernel, op, space, capacity_B) : undefined;
-    const listed = searchListed(kernel, op, capacity_B, free?.tile);
-    for (const s of [free, listed]) if (s) out.push(s);
+    const own = libraryToo ? searchListed(kernel, op, capacity_B, free?.tile, space) : undefined;
+    for (const s of [free, own]) if (s) out.push(s);
   }
   return out.sort((a, b) => a.requested_B - b.requested_B || a.live_B - b.live_B);
 }
@@ -66,7 +67,16 @@ export function searchFree(kernel: AnyKernel, op: Op, space: Space, capacity_B: 
     for (const pair of space.pairs) for (const a of pair) at = { ...at, [a.name]: 1 };
     if (!fits(kernel, op, at, capacity_B)) continue;
     for (const pair of space.pairs) at = bestOfPair(kernel, op, at, pair, capacity_B);
-    const found = scheduleOf(kernel, op, at, 'free');
+    const programs = programsOf(kernel, op, at)!;
+    const asked = requestedWithin(programs, MOST_PLACES);
+    if (!asked) continue;
+    const found: Schedule = {
+      kernel: kernel.name,
+      tile: at,
+      sizes: 'free',
+      requested_B: asked.total_B,
+      live_B: liveBytes(programs),
+    };
     if (!best || found.requested_B < best.requested_B) best = found;
   }
   return best;
@@ -144,18 +154,26 @@ export function tileSizes(most: number): number[] {
 const MOST_LISTED = 4000;
 
 /**
- * The best of the kernel's listed values. Given the best free sizes, only values around them; buffers and lane groups,
- * which do not change what moves, at their least.
+ * The best of the kernel's listed values: around the best free sizes where these are known, what is fixed in the space at
+ * the nearest value; buffers and lane groups, which do not change what moves, at their least.
  */
-function searchListed(kernel: AnyKernel, op: Op, capacity_B: number, free: Params | undefined): Schedule | undefined {
+function searchListed(
+  kernel: AnyKernel,
+  op: Op,
+  capacity_B: number,
+  free: Params | undefined,
+  space: Space | undefined,
+): Schedule | undefined {
+  const axes = new Set(space?.pairs.flat().map((a) => a.name));
   let choices: Params[] = [{}];
   for (const [name, { values }] of Object.entries(kernel.params)) {
-    const still = /^(stages|groups|panel|cluster)/.test(name);
     const around = free?.[name];
-    const tried = still ? values.slice(0, 1) : around === undefined ? values : nearest(values, around);
+    let tried = values;
+    if (/^(stages|groups|panel|cluster)/.test(name)) tried = values.slice(0, 1);
+    else if (around !== undefined) tried = nearest(values, around, axes.has(name) ? 3 : 1);
     choices = choices.flatMap((c) => tried.map((v) => ({ ...c, [name]: v })));
-    if (choices.length > MOST_LISTED)
-      choices = choices.filter((_, i) => i % Math.ceil(choices.length / MOST_LISTED) === 0);
+    const step = Math.ceil(choices.length / MOST_LISTED);
+    if (step > 1) choices = choices.filter((_, i) => i % step === 0);
   }
   let best: Schedule | undefined;
   for (const tile of choices) {
@@ -172,9 +190,11 @@ function searchListed(kernel: AnyKernel, op: Op, capacity_B: number, free: Param
   return best;
 }
 
-/** Up to two listed values below and two above. */
-function nearest(values: readonly number[], at: number): readonly number[] {
-  const above = values.findIndex((v) => v >= at);
-  const i = above < 0 ? values.length : above;
-  return values.slice(Math.max(0, i - 3), i + 2);
+/** The `n` listed values nearest to `at`, as ratios, ascending. */
+function nearest(values: readonly number[], at: number, n: number): readonly number[] {
+  const far = (v: number) => Math.abs(Math.log2((v + 1) / (at + 1)));
+  return [...values]
+    .sort((a, b) => far(a) - far(b) || a - b)
+    .slice(0, n)
+    .sort((a, b) => a - b);
 }
