@@ -15,10 +15,11 @@
  */
 import { CMD } from './commands.js';
 import type { CompiledConstraints } from './constraints.js';
-import { PendingTable } from './pending.js';
 import { RefreshTimer } from './refresh.js';
+import { FORWARDED, MERGED, Requests } from './requests.js';
 import { banksOf, type DramSpec } from './spec.js';
 import { DeviceTiming } from './timing.js';
+import { Transactions } from './transactions.js';
 
 /** Told of what is done, possibly before its time. */
 export interface ChannelSink {
@@ -73,8 +74,6 @@ export class DramChannel {
   /** The last cycle in which something was done, and one before which nothing more can come. */
   private last = -1;
   private now = 0;
-  /** Set at the end of a trace: writes are drained whatever their number. */
-  flush = false;
 
   private readonly timing: DeviceTiming;
   private readonly refresh: RefreshTimer;
@@ -90,36 +89,9 @@ export class DramChannel {
   private readonly read_delay: number;
   private readonly write_delay: number;
   private readonly merge_bursts: boolean;
-  private readonly write_low: number;
 
-  // requests, by slot
-  private readonly row: Int32Array;
-  private readonly bank: Int32Array;
-  private readonly is_write: Uint8Array;
-  private readonly key: Float64Array;
-  private readonly burst: Float64Array;
-  /** Reads that wait for a slot's data, linked; the first is the request itself. */
-  private readonly first_waiter: Int32Array;
-  private readonly free: Int32Array;
-  private free_count: number;
-  private waiter_arrival = new Float64Array(256);
-  private waiter_tag = new Float64Array(256);
-  private waiter_next = new Int32Array(256);
-  private waiter_free = -1;
-  private waiters = 0;
-
-  private readonly pending_reads: PendingTable;
-  private readonly pending_writes: PendingTable;
-  private readonly read_queue: Int32Array;
-  private readonly write_buffer: Int32Array;
-  private reads_waiting = 0;
-  private writes_waiting = 0;
-  private draining = 0;
-  /** By bank, how many wait in the read queue and in the write buffer; and how many of all find room at their bank. */
-  private readonly reads_for: Int32Array;
-  private readonly writes_for: Int32Array;
-  private reads_with_room = 0;
-  private writes_with_room = 0;
+  private readonly requests: Requests;
+  private readonly transactions: Transactions;
   /** A request can be passed to its bank in the next cycle. */
   private may_pass = false;
 
@@ -170,28 +142,15 @@ export class DramChannel {
     this.merge_bursts = controller.merge_B >= organisation.burst_B;
     this.depth = controller.bank_queue;
     const slots = this.banks * this.depth + controller.read_queue + controller.write_buffer;
-    this.row = new Int32Array(slots);
-    this.bank = new Int32Array(slots);
-    this.is_write = new Uint8Array(slots);
-    this.key = new Float64Array(slots);
-    this.burst = new Float64Array(slots);
-    this.first_waiter = new Int32Array(slots).fill(-1);
-    this.free = Int32Array.from({ length: slots }, (_, i) => i);
-    this.free_count = slots;
-    this.pending_reads = new PendingTable(slots);
-    this.pending_writes = new PendingTable(slots);
-    this.read_queue = new Int32Array(controller.read_queue);
-    this.write_buffer = new Int32Array(controller.write_buffer);
-    this.write_low = controller.write_low;
+    this.requests = new Requests(slots);
     this.queue = new Int32Array(this.banks * this.depth);
     this.queued = new Int32Array(this.banks);
+    this.transactions = new Transactions(this.requests, controller, this.queued);
     this.open_row = new Int32Array(this.banks).fill(-1);
     this.hits = new Int32Array(this.banks);
     this.ready = new Float64Array(this.banks).fill(NEVER);
     this.open_banks = new Int32Array(organisation.ranks);
     this.open_since = new Float64Array(organisation.ranks);
-    this.reads_for = new Int32Array(this.banks);
-    this.writes_for = new Int32Array(this.banks);
     this.command_of = Int32Array.of(CMD.ACT, CMD.PRE, ...(this.closed_page ? [CMD.RDA, CMD.WRA] : [CMD.RD, CMD.WR]));
     this.ranks = organisation.ranks;
     this.kind = new Int32Array(this.banks).fill(-1);
@@ -201,18 +160,19 @@ export class DramChannel {
 
   /** Whether a request can be added now, all cycles before being done. */
   accepts(write: boolean): boolean {
-    return write ? this.writes_waiting < this.write_buffer.length : this.reads_waiting < this.read_queue.length;
+    return this.transactions.accepts(write);
   }
 
-  /** Lets waiting requests be looked at again (after `flush` was set). */
-  poke(): void {
-    this.may_pass = this.canPass();
+  /** The trace is over: writes are drained whatever their number. */
+  flush(): void {
+    this.transactions.flush = true;
+    this.may_pass = this.transactions.canPass(this.queued_all === 0);
     if (this.may_pass) this.wake = Math.min(this.wake, Math.max(this.last + 1, this.now));
   }
 
   /** Requests that are not issued yet. */
   get waiting(): number {
-    return this.reads_waiting + this.writes_waiting + this.queued_all;
+    return this.transactions.count + this.queued_all;
   }
 
   /** Cycles until `end` in which a rank had a row open, summed over ranks. */
@@ -235,71 +195,20 @@ export class DramChannel {
    */
   add(write: boolean, bank: number, row: number, key: number, burst: number, cycle: number, tag: number): void {
     if (cycle > this.now) this.now = cycle;
-    if (write) {
-      this.sink.writeDone(tag, cycle, cycle + 1);
-      if (this.pending_writes.get(key) >= 0) {
-        this.counts.merged++;
-        return;
-      }
-    } else {
-      if (this.pending_writes.get(key) >= 0) {
-        this.counts.forwarded++;
-        this.sink.readDone(tag, cycle, cycle + 1);
-        return;
-      }
-      const same = this.pending_reads.get(key);
-      if (same >= 0) {
-        this.counts.merged++;
-        this.addWaiter(same, cycle, tag);
-        return;
-      }
+    if (write) this.sink.writeDone(tag, cycle, cycle + 1);
+    const slot = this.requests.take(write, bank, row, key, burst, cycle, tag);
+    if (slot === MERGED) {
+      this.counts.merged++;
+      return;
     }
-    const slot = this.free[--this.free_count]!;
-    this.row[slot] = row;
-    this.bank[slot] = bank;
-    this.is_write[slot] = write ? 1 : 0;
-    this.key[slot] = key;
-    this.burst[slot] = burst;
-    this.first_waiter[slot] = -1;
-    const room = this.queued[bank]! < this.depth ? 1 : 0;
-    if (write) {
-      this.pending_writes.add(key, slot);
-      this.write_buffer[this.writes_waiting++] = slot;
-      this.writes_for[bank]!++;
-      this.writes_with_room += room;
-    } else {
-      this.pending_reads.add(key, slot);
-      this.addWaiter(slot, cycle, tag);
-      this.read_queue[this.reads_waiting++] = slot;
-      this.reads_for[bank]!++;
-      this.reads_with_room += room;
+    if (slot === FORWARDED) {
+      this.counts.forwarded++;
+      this.sink.readDone(tag, cycle, cycle + 1);
+      return;
     }
-    this.may_pass = this.canPass();
+    this.transactions.add(slot, write);
+    this.may_pass = this.transactions.canPass(this.queued_all === 0);
     if (this.may_pass && cycle < this.wake) this.wake = cycle;
-  }
-
-  private addWaiter(slot: number, arrival: number, tag: number): void {
-    let w = this.waiter_free;
-    if (w >= 0) this.waiter_free = this.waiter_next[w]!;
-    else {
-      w = this.waiters++;
-      if (w === this.waiter_next.length) this.growWaiters();
-    }
-    this.waiter_arrival[w] = arrival;
-    this.waiter_tag[w] = tag;
-    this.waiter_next[w] = this.first_waiter[slot]!;
-    this.first_waiter[slot] = w;
-  }
-
-  private growWaiters(): void {
-    const size = this.waiter_next.length * 2;
-    const grown = <T extends Float64Array | Int32Array>(to: T, from: T): T => {
-      to.set(from);
-      return to;
-    };
-    this.waiter_arrival = grown(new Float64Array(size), this.waiter_arrival);
-    this.waiter_tag = grown(new Float64Array(size), this.waiter_tag);
-    this.waiter_next = grown(new Int32Array(size), this.waiter_next);
   }
 
   /** Does cycle `wake` and finds the next. */
@@ -429,7 +338,7 @@ export class DramChannel {
       }
       this.turn = b;
       if (isColumn(command)) this.access(command, b, this.found_at, cycle);
-      else this.issue(command, b, cycle, this.row[this.queue[b * this.depth]!]!);
+      else this.issue(command, b, cycle, this.requests.row[this.queue[b * this.depth]!]!);
       return command;
     }
     return NONE;
@@ -447,7 +356,8 @@ export class DramChannel {
     const n = this.queued[b]!;
     if (n === 0) return NEVER;
     const base = b * this.depth;
-    const { queue, row, is_write } = this;
+    const { queue } = this;
+    const { row, is_write } = this.requests;
     const open = this.open_row[b]!;
     this.found_at = 0;
     if (open < 0) {
@@ -488,17 +398,19 @@ export class DramChannel {
 
   private holdsHit(b: number, open: number): boolean {
     const base = b * this.depth;
-    for (let i = base + this.queued[b]! - 1; i >= base; i--) if (this.row[this.queue[i]!] === open) return true;
+    for (let i = base + this.queued[b]! - 1; i >= base; i--)
+      if (this.requests.row[this.queue[i]!] === open) return true;
     return false;
   }
 
   /** Whether an older read of the same burst waits: a write must not overtake it. */
   private readBefore(base: number, i: number): boolean {
     if (this.merge_bursts) return false;
-    const burst = this.burst[this.queue[base + i]!]!;
+    const { burst, is_write } = this.requests;
+    const wanted = burst[this.queue[base + i]!]!;
     for (let j = base; j < base + i; j++) {
       const slot = this.queue[j]!;
-      if (this.is_write[slot] === 0 && this.burst[slot] === burst) return true;
+      if (is_write[slot] === 0 && burst[slot] === wanted) return true;
     }
     return false;
   }
@@ -550,99 +462,37 @@ export class DramChannel {
     for (let i = at; i < last; i++) this.queue[base + i] = this.queue[base + i + 1]!;
     this.queued_all--;
     this.timing.issue(command, rank, b >> this.group_shift, b, cycle);
-    this.sink.command?.(command, b, this.row[slot]!, cycle);
+    this.sink.command?.(command, b, this.requests.row[slot]!, cycle);
     const hit = this.hits[b]!++ > 0 ? 1 : 0;
-    if (command === CMD.WR || command === CMD.WRA) {
+    const write = command === CMD.WR || command === CMD.WRA;
+    const end = cycle + (write ? this.write_delay : this.read_delay);
+    if (write) {
       this.counts.writes++;
       this.counts.write_row_hits += hit;
-      this.pending_writes.remove(this.key[slot]!);
-      this.sink.burst(true, cycle + this.write_delay);
     } else {
       this.counts.reads++;
       this.counts.read_row_hits += hit;
-      this.pending_reads.remove(this.key[slot]!);
-      const done = cycle + this.read_delay;
-      this.sink.burst(false, done);
-      let w = this.first_waiter[slot]!;
-      while (w >= 0) {
-        const next = this.waiter_next[w]!;
-        this.sink.readDone(this.waiter_tag[w]!, this.waiter_arrival[w]!, done);
-        this.waiter_next[w] = this.waiter_free;
-        this.waiter_free = w;
-        w = next;
-      }
     }
-    this.free[this.free_count++] = slot;
+    this.sink.burst(write, end);
+    this.requests.done(slot, this.sink, end);
     if (this.closed_page) this.close(b, rank, cycle);
     this.look(b);
-    if (last === this.depth - 1) {
-      this.reads_with_room += this.reads_for[b]!;
-      this.writes_with_room += this.writes_for[b]!;
-    }
-    this.may_pass = this.canPass();
+    if (last === this.depth - 1) this.transactions.roomChanged(b, true);
+    this.may_pass = this.transactions.canPass(this.queued_all === 0);
   }
 
-  /** Whether writes are to be drained: their buffer is full, or nothing else is to be done. */
-  private mustDrain(): boolean {
-    const n = this.writes_waiting;
-    if (n === 0) return false;
-    if (n === this.write_buffer.length || (this.queued_all === 0 && n > this.write_low)) return true;
-    return this.flush && this.reads_waiting === 0;
-  }
-
-  /** Whether `pass` would find a request. */
-  private canPass(): boolean {
-    if (this.reads_with_room === 0 && this.writes_with_room === 0) return false;
-    if (this.draining > 0 || this.mustDrain()) return this.writes_with_room > 0;
-    return this.reads_with_room > 0;
-  }
-
-  /** Passes one request to its bank's queue: the oldest that finds room there. */
+  /** Passes one request on to its bank's queue; its command can go in the next cycle. */
   private pass(): void {
-    if (this.draining === 0 && this.mustDrain()) this.draining = this.writes_waiting;
-    if (this.draining > 0 && this.writes_with_room > 0) {
-      const at = this.withRoom(this.write_buffer, this.writes_waiting);
-      if (this.pending_reads.get(this.key[this.write_buffer[at]!]!) < 0) {
-        this.draining--;
-        this.enqueue(this.write_buffer, at, this.writes_waiting);
-        this.may_pass = this.canPass();
-        return;
-      }
-      // a read of the same place waits: reads go on until it is done
-      this.draining = 0;
+    const slot = this.transactions.pass(this.queued_all === 0);
+    if (slot >= 0) {
+      const b = this.requests.bank[slot]!;
+      this.queue[b * this.depth + this.queued[b]!++] = slot;
+      this.queued_all++;
+      if (this.queued[b] === this.depth) this.transactions.roomChanged(b, false);
+      const ready = this.look(b);
+      if (ready < this.issue_at) this.issue_at = ready;
     }
-    if (this.draining === 0 && this.reads_with_room > 0)
-      this.enqueue(this.read_queue, this.withRoom(this.read_queue, this.reads_waiting), this.reads_waiting);
-    this.may_pass = this.canPass();
-  }
-
-  private withRoom(from: Int32Array, n: number): number {
-    for (let i = 0; i < n; i++) if (this.queued[this.bank[from[i]!]!]! < this.depth) return i;
-    return -1;
-  }
-
-  private enqueue(from: Int32Array, at: number, n: number): void {
-    const slot = from[at]!;
-    for (let i = at + 1; i < n; i++) from[i - 1] = from[i]!;
-    const b = this.bank[slot]!;
-    if (this.is_write[slot] === 1) {
-      this.writes_waiting--;
-      this.writes_for[b]!--;
-      this.writes_with_room--;
-    } else {
-      this.reads_waiting--;
-      this.reads_for[b]!--;
-      this.reads_with_room--;
-    }
-    this.queue[b * this.depth + this.queued[b]!++] = slot;
-    this.queued_all++;
-    if (this.queued[b] === this.depth) {
-      this.reads_with_room -= this.reads_for[b]!;
-      this.writes_with_room -= this.writes_for[b]!;
-    }
-    // its command can go in the next cycle
-    const ready = this.look(b);
-    if (ready < this.issue_at) this.issue_at = ready;
+    this.may_pass = this.transactions.canPass(this.queued_all === 0);
   }
 }
 

@@ -54,8 +54,7 @@ export class DramSystem {
   /** Serves everything that waits. */
   drain(): void {
     for (const channel of this.channels) {
-      channel.flush = true;
-      channel.poke();
+      channel.flush();
       while (channel.waiting > 0) channel.step();
     }
   }
