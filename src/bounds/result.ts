@@ -69,3 +69,23 @@ export const BoundsSchema = Type.Object(
   { $id: 'bounds' },
 );
 export type Bounds = Static<typeof BoundsSchema>;
+
+/** What `bounds --workload` prints with --json. */
+export const CompositionSchema = Type.Object(
+  {
+    capacity_B: Type.Number({ exclusiveMinimum: 0 }),
+    unfused_B: Type.Number({ description: 'least bytes when every op runs by itself' }),
+    fused_B: Type.Number({ description: 'least bytes when all may be fused' }),
+    external_B: Type.Number({ description: 'parameters, caches, first inputs, last results' }),
+    edges: Type.Array(
+      Type.Object({
+        from: Type.String(),
+        to: Type.String(),
+        kinds: Type.Tuple([Type.String(), Type.String()]),
+        bytes: Type.Number(),
+        saves_B: Type.Number({ description: 'its write and its read, all repeats' }),
+      }),
+    ),
+  },
+  { $id: 'bounds-workload' },
+);

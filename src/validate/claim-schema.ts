@@ -95,6 +95,23 @@ export const ClaimSchema = Type.Object(
 export type Claim = Static<typeof ClaimSchema>;
 export type ClaimCase = Claim['cases'][number];
 
+/** One figure beside what was simulated: `reproduce --json` prints { claims: these }. */
+const ReproducedSchema = Type.Object({
+  claim: Type.String(),
+  case: Type.String(),
+  metric: FIGURE.metric,
+  unit: Type.String(),
+  published: Type.Number({ exclusiveMinimum: 0 }),
+  simulated: Type.Union([Type.Number({ exclusiveMinimum: 0 }), Type.Null()], {
+    description: 'null when it cannot be simulated; note says why',
+  }),
+  residual: Type.Union([Type.Number(), Type.Null()], { description: 'simulated ÷ published − 1' }),
+  source: Type.String(),
+  note: Type.String({ description: 'why the two differ' }),
+});
+export type Reproduced = Static<typeof ReproducedSchema>;
+export const ReproduceSchema = Type.Object({ claims: Type.Array(ReproducedSchema) }, { $id: 'reproduce' });
+
 let validate: ReturnType<Ajv['compile']> | undefined;
 
 /** @throws InputError naming the file and the field */

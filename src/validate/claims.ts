@@ -12,27 +12,13 @@ import { COLD } from '../engine/types.js';
 import { type AnyKernel, kernelsNamed } from '../kernel/library/index.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import { flopsOf, type Op, type OpOf, type Trace } from '../workload/op.js';
-import { type Claim, type ClaimCase, METRICS, type Metric, type Setup } from './claim-schema.js';
+import { type Claim, type ClaimCase, METRICS, type Metric, type Reproduced, type Setup } from './claim-schema.js';
 import { standardAttention } from './standard-attention.js';
 
 /** What the command line opens for a claim. */
 export interface Surroundings {
   machine(name: string): ResourceGraph;
   workload(text: string): Trace;
-}
-
-export interface Reproduced {
-  readonly claim: string;
-  readonly case: string;
-  readonly metric: Metric;
-  readonly unit: string;
-  readonly published: number;
-  /** null when it cannot be simulated; `note` says why. */
-  readonly simulated: number | null;
-  /** simulated ÷ published − 1 */
-  readonly residual: number | null;
-  readonly source: string;
-  readonly note: string;
 }
 
 /** Names of the machines that a claim runs on. */

@@ -1,6 +1,7 @@
 /** Bounds hold: below every schedule of the library, below other tools' optima, and never rising with memory. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Ajv } from 'ajv';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { composeTrace } from '../../src/bounds/compose.js';
@@ -10,6 +11,7 @@ import { beladyMisses, distinctRows } from '../../src/bounds/families/gather.js'
 import { productLoads } from '../../src/bounds/families/product.js';
 import { leastIo } from '../../src/bounds/least-io.js';
 import { OTHERS } from '../../src/bounds/others.js';
+import { CompositionSchema } from '../../src/bounds/result.js';
 import { schedulesOf, tileSizes } from '../../src/bounds/schedules.js';
 import { strongest } from '../../src/bounds/term.js';
 import { attentionOp } from '../../src/kernel/library/attention_op.js';
@@ -198,6 +200,7 @@ test('fusing a chain saves its intermediates and no more', () => {
   };
   const tensor = 64 * 64 * 4;
   const c = composeTrace(trace, 1 << 20);
+  expect(new Ajv({ strict: false }).validate(CompositionSchema, c)).toBe(true);
   expect(c.unfused_B).toBe(2 * 6 * tensor);
   expect(c.fused_B).toBe(2 * 4 * tensor);
   expect(c.edges).toEqual([{ from: 'a', to: 'b', kinds: ['matmul', 'matmul'], bytes: tensor, saves_B: 4 * tensor }]);

@@ -1,10 +1,11 @@
 /** Claims: files that are checked, figures that agree with their source, metrics that can go wrong. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
 import { attentionOp } from '../../src/kernel/library/attention_op.js';
 import type { ResourceGraph } from '../../src/machine/graph.js';
-import { type Claim, parseClaim } from '../../src/validate/claim-schema.js';
+import { type Claim, parseClaim, ReproduceSchema } from '../../src/validate/claim-schema.js';
 import { machinesOf, reproduceClaim } from '../../src/validate/claims.js';
 import { standardAttention } from '../../src/validate/standard-attention.js';
 import { flopsOf } from '../../src/workload/op.js';
@@ -32,7 +33,9 @@ describe('shipped claims', () => {
     for (const m of machinesOf(claim)) machines.set(m, await shippedMachine(m));
     // two figures of a long table are enough here
     const few = { ...claim, cases: claim.cases.filter((_, i) => i % Math.ceil(claim.cases.length / 6) === 0) };
-    for (const r of reproduceClaim(name, few, { ...around, machine: (m: string) => machines.get(m)! })) {
+    const rows = reproduceClaim(name, few, { ...around, machine: (m: string) => machines.get(m)! });
+    expect(new Ajv({ strict: false }).validate(ReproduceSchema, { claims: rows })).toBe(true);
+    for (const r of rows) {
       expect(r.published).toBeGreaterThan(0);
       if (r.simulated === null) expect(r.note.length).toBeGreaterThan(20);
       else expect(r.residual).toBeCloseTo(r.simulated / r.published - 1, 12);

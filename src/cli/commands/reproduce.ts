@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import type { Machine } from '../../machine/load.js';
 import { quantity } from '../../report/format.js';
-import { type Claim, METRICS, parseClaim } from '../../validate/claim-schema.js';
-import { machinesOf, type Reproduced, reproduceClaim } from '../../validate/claims.js';
+import { type Claim, METRICS, parseClaim, type Reproduced } from '../../validate/claim-schema.js';
+import { machinesOf, reproduceClaim } from '../../validate/claims.js';
 import { findJson, listFiles, openMachine } from '../files.js';
 import { type CommonOptions, common } from '../options.js';
 import { emit } from '../output.js';

@@ -2,7 +2,7 @@
 import type { TSchema } from '@sinclair/typebox';
 import type { Command } from 'commander';
 import { unknownName } from '../../base/errors.js';
-import { BoundsSchema } from '../../bounds/result.js';
+import { BoundsSchema, CompositionSchema } from '../../bounds/result.js';
 import { DramTableSchema } from '../../engine/memory/dram/table.js';
 import { MemoryReportSchema } from '../../engine/memory/report.js';
 import { KernelSimulationSchema, SimulationSchema } from '../../engine/simulation.js';
@@ -11,7 +11,7 @@ import { SummarySchema } from '../../explore/summary.js';
 import { FAMILIES } from '../../machine/family.js';
 import { fileSchemaOf } from '../../machine/quantity.js';
 import { ReportSchema } from '../../report/model.js';
-import { ClaimSchema } from '../../validate/claim-schema.js';
+import { ClaimSchema, ReproduceSchema } from '../../validate/claim-schema.js';
 import { DeviceReportSchema } from '../../validate/device/report.js';
 import { TransformerSchema } from '../../workload/model.js';
 import { OpSchemas } from '../../workload/op.js';
@@ -44,6 +44,8 @@ const SCHEMAS: Readonly<Record<string, Entry>> = {
   validate: { what: 'validate --json, on the device', schema: () => DeviceReportSchema },
   sweep: { what: 'sweep --json and explore --json', schema: () => SummarySchema },
   bounds: { what: 'bounds --json', schema: () => BoundsSchema },
+  'bounds-workload': { what: 'bounds --workload --json', schema: () => CompositionSchema },
+  reproduce: { what: 'reproduce --json', schema: () => ReproduceSchema },
   report: { what: 'report -o FILE.json', schema: () => ReportSchema },
 };
 
