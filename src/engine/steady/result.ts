@@ -2,7 +2,8 @@
 import { positive } from '../../base/errors.js';
 import type { RunResult, Traffic } from '../types.js';
 import { CACHE, type Costs, DRAM, ISSUE, LINK, MATRIX, PIPES, SHARED } from './costs.js';
-import { DISPATCH, launchTime, TAIL } from './pace.js';
+import type { Segment } from './demand.js';
+import { DISPATCH, LATENCY, launchTime, TAIL } from './pace.js';
 import type { Solution } from './steady.js';
 
 export function resultOf(s: Solution): RunResult {
@@ -46,9 +47,14 @@ function requestedOf({ costs, demand }: Solution): Record<string, Traffic> {
   return out;
 }
 
-/** The launch, the resource or dependence that took most of the time. */
+/**
+ * The launch, the resource or dependence that took most of the time. Where a workgroup's own time sets the pace, the
+ * resource that is busy longest beside it has its busy time, and latency only the rest.
+ */
 function boundBy(s: Solution): string {
   const { pace, demand, costs } = s;
+  // the last clock that was tried may be another
+  pace.at(s.clock_Hz);
   const launch_s = launchTime(costs.machine, s.context);
   const kernel_s = s.time_s - launch_s;
   const times = new Map<string, number>([['launch', launch_s]]);
@@ -64,8 +70,13 @@ function boundBy(s: Solution): string {
     for (const x of demand.segments) sum += x.step * x.mean + (x.parent ? x.fill * x.parent.mean : 0);
     for (const x of demand.segments) {
       const part = (kernel_s - pace.tail_s) / sum;
-      add(x.cause, x.step * x.mean * part);
-      if (x.parent) add(-1, x.fill * x.parent.mean * part);
+      if (x.cause === LATENCY) {
+        const busiest = busiestOf(x);
+        const busy = Math.min(x.need[busiest]!, x.step);
+        add(busiest, busy * x.mean * part);
+        add(LATENCY, (x.step - busy) * x.mean * part);
+      } else add(x.cause, x.step * x.mean * part);
+      if (x.parent) add(LATENCY, x.fill * x.parent.mean * part);
     }
   }
   let best = 'launch';
@@ -75,6 +86,13 @@ function boundBy(s: Solution): string {
       best = name;
       most = time;
     }
+  return best;
+}
+
+/** The resource that all who run at once need longest for one execution of a segment. */
+function busiestOf({ need }: Segment): number {
+  let best = 0;
+  for (let r = 1; r < need.length; r++) if (need[r]! > need[best]!) best = r;
   return best;
 }
 
