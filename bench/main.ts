@@ -10,6 +10,7 @@ import { Mapper } from '../src/kernel/mapper.js';
 import { cases, measure, quantile } from '../test/engine/agreement-cases.js';
 import { shippedMachines } from '../test/kernel/machines.js';
 import { eventBench } from './event.js';
+import { memoryBench } from './memory.js';
 import { steadyBench } from './steady.js';
 
 export interface Figure {
@@ -23,7 +24,7 @@ export interface Figure {
 
 const CLI = join('dist', 'cli', 'main.js');
 
-export type Part = 'steady' | 'event' | 'mapping' | 'cli' | 'sweep' | 'agreement';
+export type Part = 'steady' | 'event' | 'memory' | 'mapping' | 'cli' | 'sweep' | 'agreement';
 
 /** Parts to measure, each by itself; `tiles`: choices of each kernel and shape in the agreement set. */
 export async function bench(parts: ReadonlySet<Part>, tiles: number): Promise<Figure[]> {
@@ -40,6 +41,9 @@ export async function bench(parts: ReadonlySet<Part>, tiles: number): Promise<Fi
   if (parts.has('event'))
     for (const r of await eventBench())
       out.push({ name: `event, ${r.name}`, value: r.events_per_s, unit: 'events/s', least: 3e6 });
+  if (parts.has('memory'))
+    for (const r of await memoryBench())
+      out.push({ name: `memory, ${r.name}`, value: r.requests_per_s, unit: 'requests/s', least: r.least });
   if (parts.has('mapping')) {
     const trace = await openTrace('llama-2-70b:decode,batch=1,context=2048');
     // the first also compiles; what a process pays for one step is both
