@@ -53,6 +53,12 @@ export const CASES: readonly Case[] = [
     params: tiles(32, 32, 16, 1, 1),
   },
   { kernel: 'gemv', shape: { n: 128, k: 256 }, dtype: 'fp32' },
+  {
+    kernel: 'attention_small_memory',
+    shape: { heads: 2, q_len: 40, kv_len: 56, head_dim: 16, causal: 1 },
+    dtype: 'fp32',
+    params: { bm: 32, bn: 32, bk: 16, vm: 32, vn: 16, vk: 16, stages: 2, groups: 4 },
+  },
   { kernel: 'softmax', shape: { rows: 6, cols: 200 }, dtype: 'fp32' },
   { kernel: 'softmax', shape: { rows: 8, cols: 256 }, dtype: 'fp16', params: { rows: 4, groups: 4, block: 0 } },
   { kernel: 'softmax', shape: { rows: 3, cols: 5000 }, dtype: 'fp32', params: { rows: 1, groups: 8, block: 2048 } },
