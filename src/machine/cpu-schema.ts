@@ -47,7 +47,6 @@ const Shared = Type.Object(
     ...Access,
     capacity: Quantity('bytes', 'workgroup memory of one workgroup'),
     latency: cycles('of a dependent load'),
-    clear: Quantity('bytes_per_cycle', 'zeros that a workgroup’s memory starts with'),
     broadcast: Type.Boolean({ description: 'lanes that read the same word share one fetch' }),
   },
   strict,

@@ -61,7 +61,6 @@ export function lowerCpu(cpu: Cpu, file: string): ResourceGraph {
       workgroup_start_group_cycles: core.group_start,
       barrier_cycles: core.barrier,
       barrier_group_cycles: core.group_barrier,
-      shared_clear_B_per_cycle: cpu.shared.clear,
       clock: { nominal_Hz: cpu.clock.nominal, min_Hz: cpu.clock.nominal, voltage_floor: 1 },
       power_cap_W: power.cap,
       static_W: power.static,

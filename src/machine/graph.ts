@@ -179,8 +179,6 @@ export interface Control {
   /** Further cycles of both for each lane group of the workgroup, where groups take turns; 0 when absent. */
   readonly workgroup_start_group_cycles?: number;
   readonly barrier_group_cycles?: number;
-  /** Near storage starts as zeros, at this rate per core; absent: at no cost. */
-  readonly shared_clear_B_per_cycle?: number;
   readonly clock: {
     readonly nominal_Hz: number;
     readonly min_Hz: number;

@@ -10,7 +10,7 @@ export const VALUES = 8;
 /** Few and many rounds: enough of either that throughput binds, not what the loop waits for. */
 export const ROUNDS = { plain: [8, 16], slow: [2, 4] } as const;
 /** Dependent operations of the short and the long chain. */
-export const CHAIN = [8, 24] as const;
+export const CHAIN = [16, 64] as const;
 
 interface Operation {
   /** x: the value; y: another one. */

@@ -1,7 +1,7 @@
 /**
  * Levels of a memory from the time of dependent loads over the working set: the logarithm of the time is cut into
  * constant pieces by dynamic programming (optimal partitioning: Jackson et al., IEEE Signal Processing Letters 12, 2005),
- * with a penalty for each piece that makes noise alone no reason for one. Pieces shorter than an octave between two
+ * with a penalty for each piece that makes noise alone no reason for one. Short pieces between two
  * others are the way from one level to the next.
  */
 export interface CurvePoint {
@@ -25,6 +25,8 @@ export interface Level {
 const LEAST_STEP = 1.5;
 /** Noise of a point is at least this, relative. */
 const LEAST_NOISE = 0.08;
+/** With more, a cache of a few points would be lost in it. */
+const MOST_NOISE = 0.2;
 /** A piece must explain this many times what a noisy point does. */
 const PENALTY = 6;
 
@@ -59,7 +61,7 @@ function noiseOf(y: readonly number[]): number {
   const d = y.slice(2).map((v, i) => Math.abs(v - 2 * y[i + 1]! + y[i]!));
   d.sort((a, b) => a - b);
   // median of |N(0, 6σ²)| is 0.6745·√6·σ
-  return Math.max(LEAST_NOISE, d[Math.floor(d.length / 2)]! / (0.6745 * Math.sqrt(6)));
+  return Math.min(MOST_NOISE, Math.max(LEAST_NOISE, d[Math.floor(d.length / 2)]! / (0.6745 * Math.sqrt(6))));
 }
 
 /** Cuts that minimise squared residuals ÷ 2σ² + penalty · pieces. */
@@ -92,11 +94,14 @@ function partition(y: readonly number[], sigma: number): Piece[] {
   return pieces;
 }
 
-/** Without the pieces that are only on the way: shorter than an octave and not at an end. */
+/** A level spans at least this factor of working sets; what is shorter is on the way from one to the next. */
+const LEAST_SPAN = 4;
+
+/** Without the short pieces that are not at an end. */
 function steady(pieces: readonly Piece[], points: readonly CurvePoint[]): Piece[] {
   return pieces.filter(({ from, to }, i) => {
     if (i === 0 || i === pieces.length - 1) return true;
-    return points[to - 1]!.bytes / points[from]!.bytes >= 2;
+    return points[to - 1]!.bytes / points[from]!.bytes >= LEAST_SPAN;
   });
 }
 

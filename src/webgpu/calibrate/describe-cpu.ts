@@ -21,9 +21,10 @@ export function describeCpu({ setup, figures, memory }: Measured, { name, date }
   };
   const clock = f('clock');
   // a clock that was off cancels: what counts is seconds, and cycles are only counted in it
-  const cycles = (path: string, s: Figure, note?: string) => w.measured(path, s.value / clock.value, s, note);
+  const cycles = (path: string, s: Figure, note?: string) =>
+    w.measured(path, s.value / clock.value, both(s, clock), note);
   const perCycle = (path: string, s: Figure, amount: number, note?: string) =>
-    w.measured(path, (amount * clock.value) / s.value, s, note);
+    w.measured(path, (amount * clock.value) / s.value, both(s, clock), note);
   const bound = info.limits['maxStorageBufferBindingSize'] ?? 0;
   const lanes = info.limits['maxComputeInvocationsPerWorkgroup'] ?? 256;
   const storage = info.limits['maxComputeWorkgroupStorageSize'] ?? 16384;
@@ -67,7 +68,7 @@ export function describeCpu({ setup, figures, memory }: Measured, { name, date }
       bandwidth: w.measured(
         `caches.${id}.bandwidth`,
         (l.bandwidth.value * clock.value) / cores.value,
-        l.bandwidth,
+        both(l.bandwidth, clock),
         'all cores together, divided by their number',
       ),
       of: i < 2 ? 'core' : 'machine',
@@ -112,7 +113,6 @@ export function describeCpu({ setup, figures, memory }: Measured, { name, date }
         capacity: w.limit(storage, `maxComputeWorkgroupStorageSize of ${info.name}`),
         ...access('shared', 'near load', 'near store'),
         latency: cycles('shared.latency', f('near latency')),
-        clear: perCycle('shared.clear', f('clear'), 1),
         broadcast: f('near load same').value < BROADCAST * f('near load 4').value,
       },
       memory: {

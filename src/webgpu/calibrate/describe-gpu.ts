@@ -21,6 +21,8 @@ const PIPES: Readonly<Record<string, string>> = {
   int: 'alu',
   shuffle: 'lsu',
 };
+/** A usual workgroup: what barriers are stated for. */
+const USUAL_LANES = 256;
 const SPECIAL_PIPE = 'special';
 
 export function describeGpu({ setup, figures, memory }: Measured, { name, date }: CalibrationInfo): Calibration {
@@ -34,9 +36,10 @@ export function describeGpu({ setup, figures, memory }: Measured, { name, date }
   const limit = (key: string, otherwise: number) => info.limits[key] ?? otherwise;
   // `clock` holds a dependent integer operation
   const cycle = f('clock').value / DEPENDENT;
-  const cycles = (path: string, s: Figure, note?: string) => w.measured(path, s.value / cycle, s, note);
+  const cycles = (path: string, s: Figure, note?: string) =>
+    w.measured(path, s.value / cycle, both(s, f('clock')), note);
   const perCycle = (path: string, s: Figure, amount: number, note?: string) =>
-    w.measured(path, (amount * cycle) / s.value, s, note);
+    w.measured(path, (amount * cycle) / s.value, both(s, f('clock')), note);
   const cores = f('cores');
   const lanes = limit('maxComputeInvocationsPerWorkgroup', 256);
   const storage = limit('maxComputeWorkgroupStorageSize', 16384);
@@ -55,6 +58,11 @@ export function describeGpu({ setup, figures, memory }: Measured, { name, date }
   vector['shuffle'] = {
     per_cycle: perCycle('vector.shuffle.per_cycle', meet, group, 'a store to and a load from workgroup memory'),
     pipe: 'lsu',
+  };
+
+  const meeting = {
+    value: Math.max(cycle, f('barrier').value + (f('barrier group').value * USUAL_LANES) / group),
+    ...both(f('barrier'), f('barrier group')),
   };
 
   const levels = memory.levels;
@@ -93,7 +101,7 @@ export function describeGpu({ setup, figures, memory }: Measured, { name, date }
         max_registers_per_thread: usual(1020, '255 registers of 4 bytes on NVIDIA GPUs'),
         register_granule: usual(32, '8 registers on NVIDIA GPUs'),
         block_start: cycles('sm.block_start', f('start')),
-        barrier: cycles('sm.barrier', f('barrier')),
+        barrier: cycles('sm.barrier', meeting, `of ${USUAL_LANES} lanes`),
       },
       clock: {
         ...Object.fromEntries(

@@ -1,7 +1,6 @@
-/** Dispatches: many small ones, many workgroups in one, workgroup memory to be cleared, and how many run at once. */
+/** Dispatches: many small ones, many workgroups in one, and how many run at once. */
 
 import { OPERATIONS } from './arithmetic.js';
-import { CLEARED_B } from './near.js';
 import { type Probe, range, shaderOf } from './probe.js';
 import { laneCounts, type Setup } from './setup.js';
 
@@ -19,15 +18,6 @@ const empty = (lanes: number) => `${HEAD}
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   if (wid.x == 1000000u) { b[lane] = p[0]; }
 }`;
-/** Workgroup memory starts as zeros. */
-const cleared = (lanes: number, bytes: number) => `${HEAD}
-var<workgroup> s: array<u32, ${bytes / 4}>;
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  s[lane] = wid.x;
-  if (wid.x == 1000000u) { b[lane] = p[0] + s[lane ^ p[1]]; }
-}`;
-
 export const countsOf = ({ cpu }: Setup): readonly number[] => (cpu ? CPU_COUNTS : GPU_COUNTS);
 
 export function dispatchProbes(setup: Setup): Probe[] {
@@ -46,7 +36,6 @@ export function dispatchProbes(setup: Setup): Probe[] {
     probe('submission', empty(lanes), lanes, 1, { clock: 'host' }),
     ...laneCounts(setup).map((n) => probe(`workgroups of ${n}`, empty(n), n, MANY)),
     { ...occupancyProbe(setup, MANY), id: 'workgroups working', iterations: WORK },
-    ...CLEARED_B.map((bytes) => probe(`workgroups clearing ${bytes}`, cleared(64, bytes), 64, MANY)),
   ];
 }
 

@@ -3,13 +3,13 @@ import { CHAIN, countOf, operationsOf, ROUNDS, roundsOf, VALUES } from './arithm
 import { countsOf, MANY, WORK } from './dispatch.js';
 import type { Times } from './measure.js';
 import { ACCESSES as MEMORY_ACCESSES } from './memory.js';
-import { ACCESSES, BARRIERS, CLEARED_B } from './near.js';
+import { ACCESSES, BARRIERS } from './near.js';
 import { laneCounts, type Setup } from './setup.js';
 
 /**
  * Keys: `clock` (s of a cycle), `math NAME`, `latency vector|special`, `near load 1|4|same`, `near store 1|4`,
  * `near latency`, `load 1|4`, `store 1|4`, `atomic own|same`: s of an access of a group; `barrier`, `start` and their
- * part per group; `clear` (s/B), `dispatch`, `submission`; `cores`; `serial`: share of arithmetic or loads, whichever is
+ * part per group; `dispatch`, `submission`; `cores`; `serial`: share of arithmetic or loads, whichever is
  * less, that adds to the other's time.
  */
 export function figuresOf(setup: Setup, t: Times): Record<string, number> {
@@ -87,9 +87,6 @@ export function figuresOf(setup: Setup, t: Times): Record<string, number> {
   );
   out['start'] = start.at0;
   out['start group'] = start.slope;
-  const [small_B, large_B] = CLEARED_B;
-  const large = started(`workgroups clearing ${large_B}`);
-  out['clear'] = atLeast(large - started(`workgroups clearing ${small_B}`), large) / (large_B - small_B);
   out['dispatch'] = dispatch;
   out['submission'] = Math.max(dispatch, t.run('submission'));
   return out;

@@ -13,8 +13,8 @@ export interface Effort {
   /** Least time of a batch, and of a run where its iterations are free. */
   readonly batch_s: number;
 }
-/** 32 samples of each probe, about 3 % on a shared machine. */
-export const FULL: Effort = { rounds: 8, repeats: 4, batch_s: 1e-3 };
+/** 64 samples of each probe. */
+export const FULL: Effort = { rounds: 16, repeats: 4, batch_s: 1e-3 };
 export const QUICK: Effort = { rounds: 2, repeats: 3, batch_s: 0.5e-3 };
 
 export interface Timer {
@@ -125,7 +125,7 @@ export interface Figure {
   readonly spread: number;
 }
 /** Below this two calibrations differ by more than their halves do (the clock of the machine drifts). */
-const LEAST_SPREAD = 0.03;
+const LEAST_SPREAD = 0.05;
 
 /** What `derive` makes of all rounds, with the spread over halves of them. */
 export function withSpread(samples: Samples, derive: (times: Times) => Record<string, number>): Record<string, Figure> {

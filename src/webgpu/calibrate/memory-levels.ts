@@ -1,7 +1,7 @@
 /** The levels of memory: a coarse curve, its changes, a finer curve around each, and the streaming rate in each level. */
 import { type CurvePoint, type Level, levelsOf } from './curve.js';
 import { type Effort, type Figure, type Samples, sample, type Timer, Times, withSpread } from './measure.js';
-import { ACCESSES, chaseBaseline, chaseProbe, streamProbe, workingSets } from './memory.js';
+import { ACCESSES, chaseProbe, streamProbe, workingSets } from './memory.js';
 import type { Probe } from './probe.js';
 import type { Setup } from './setup.js';
 
@@ -29,7 +29,8 @@ export async function memoryLevels(
   timer: Timer,
   setup: Setup,
   effort: Effort,
-  dispatch: Samples,
+  /** `dispatch` and `chase nothing`. */
+  before: Samples,
   workgroups: number,
   quick: boolean,
   done: () => void = () => {},
@@ -41,14 +42,12 @@ export async function memoryLevels(
   );
   const chase = (bytes: number): Probe => ({ ...chaseProbe(bytes), iterations: CHASE_ITERATIONS });
   // each size is a buffer of its own, which is what takes the time
-  const few: Effort = { ...effort, rounds: quick ? 1 : 3, repeats: quick ? 3 : 6 };
-  const samples = new Map(dispatch);
+  const few: Effort = { ...effort, rounds: quick ? 1 : 8, repeats: quick ? 3 : 4 };
+  const samples = new Map(before);
   const measure = async (sizes: readonly number[]): Promise<void> => {
     const fresh = sizes.filter((b) => !samples.has(`chase ${b}`));
     for (const [id, s] of await sample(timer, fresh.map(chase), few, done)) samples.set(id, s);
   };
-  for (const [id, s] of await sample(timer, [{ ...chaseBaseline(), iterations: CHASE_ITERATIONS }], few))
-    samples.set(id, s);
   await measure(workingSets(SMALLEST_B, largest, 1));
   const sizes = () =>
     [...samples.keys()].flatMap((id) => (/^chase \d+$/.test(id) ? [Number(id.slice(6))] : [])).sort((a, b) => a - b);

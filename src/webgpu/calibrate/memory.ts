@@ -1,7 +1,7 @@
 /**
  * Memory: loads and stores of one and four words, atomics, and the two curves over the working set. Dependent loads
- * step through its lines in the order of a full-period generator (Hull and Dobell 1962: modulus a power of two,
- * multiplier ≡ 1 mod 4, odd increment), which no prefetcher follows; working sets between powers of two scale its state.
+ * visit its lines page by page, pages and the lines of each in an order that no prefetcher follows, so that a
+ * translation is looked up once for all lines of a page and caches show rather than translation buffers.
  */
 import { type Probe, range, shaderOf } from './probe.js';
 import type { Setup } from './setup.js';
@@ -66,6 +66,7 @@ export function memoryProbes(setup: Setup): Probe[] {
     stream('load 4', 'vec4<f32>', loads, setup, bytes, fill),
     stream('store 1', 'f32', stores, setup, bytes, fill),
     stream('store 4', 'vec4<f32>', stores, setup, bytes, fill),
+    chaseBaseline(),
     atomic('atomic own', 1),
     atomic('atomic same', 0),
   ];
@@ -87,9 +88,6 @@ export function workingSets(from_B: number, to_B: number, perOctave: 1 | 4): num
   return [...new Set(out)].filter((b) => b >= from_B && b <= to_B);
 }
 
-/** Multiplier and increment of the generator. */
-const GENERATOR = ['1664525u', '1013904223u'] as const;
-
 /** One lane's chain of loads, a line each; it goes on where the last run ended. `bytes`: eighths of a power of two. */
 export function chaseProbe(bytes: number): Probe {
   const octave = 2 ** Math.ceil(Math.log2(bytes));
@@ -106,21 +104,24 @@ export function chaseProbe(bytes: number): Probe {
   };
 }
 /** The generator alone: what a step costs besides its load. */
-export const chaseBaseline = (): Probe => ({ ...chaseProbe(4096), id: 'chase nothing', wgsl: CHASE_NOTHING });
+const chaseBaseline = (): Probe => ({ ...chaseProbe(4096), id: 'chase nothing', wgsl: CHASE_NOTHING });
 
-// the first word of the buffer keeps the state, and no line but the first is written
+/** 64 lines of a page; the next line's place is known only when the last load, always of 0, is there. */
 const chase = (load: string): string => `@group(0) @binding(0) var<storage, read> p: array<u32, 8>;
 @group(0) @binding(1) var<storage, read_write> b: array<u32>;
 @compute @workgroup_size(1)
 fn main() {
   let n = p[0];
-  let mask = p[3];
+  let pages = p[3] >> 6u;
   let eighths = p[4];
-  var q = b[0];
+  var t = b[0];
   for (var i = 0u; i < n; i++) {
-    q = (q * ${GENERATOR[0]} + ${GENERATOR[1]} + ${load}) & mask;
+    let page = ((t >> 6u) * 1664525u + 1013904223u) & pages;
+    let within = ((t * 37u) ^ (page * 11u)) & 63u;
+    let word = (((page * 64u + within) * eighths) >> 3u) * 16u + 1u;
+    t = t + 1u + ${load};
   }
-  b[0] = q;
+  b[0] = t;
 }`;
-const CHASE = chase('b[((q * eighths) >> 3u) * 16u + 1u]');
-const CHASE_NOTHING = chase('(((q * eighths) >> 3u) * 16u + 1u)');
+const CHASE = chase('b[word]');
+const CHASE_NOTHING = chase('(word >> 30u)');

@@ -7,8 +7,6 @@ export const ACCESSES = 4;
 /** Multiply–adds beside them, as many as keep a core busy about as long. */
 export const BESIDE = { values: 8, rounds: 8 } as const;
 const ELEMENTS = 512;
-/** Bytes of workgroup memory whose clearing is timed: the difference counts. */
-export const CLEARED_B = [1024, 16384] as const;
 
 const zero = (type: string) => `${type}(0.0)`;
 const word = (type: string) => (type === 'f32' ? 'a' : 'a.x + a.y + a.z + a.w');

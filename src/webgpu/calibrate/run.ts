@@ -47,12 +47,12 @@ export async function measureDevice(device: CalibrationDevice, options: Calibrat
   const samples = await sample(device, [...probes, ...counts], effort, done);
   const cores = coresOf(setup, new Times(samples));
   const figures = withSpread(samples, (t) => figuresOf(setup, t));
-  const dispatch = new Map([['dispatch', samples.get('dispatch')!]]);
+  const before = new Map(['dispatch', 'chase nothing'].map((id) => [id, samples.get(id)!]));
   const memory = await memoryLevels(
     device,
     setup,
     effort,
-    dispatch,
+    before,
     setup.cpu ? cores : setup.fill,
     options.quick === true,
     done,
