@@ -21,7 +21,7 @@ const TABLES = ['gemm', 'context_attention', 'generation_attention'];
 const FP32 = [
   ['v100-pcie-32gb', 'v100_pcie'],
   ['t4', 't4'],
-  ['a100-pcie-40gb', 'a100_pcie'],
+  ['a100-pcie-40gb', 'a100_pcie_40gb'],
 ];
 const FP32_TABLES = ['linear', 'bmm', 'softmax', 'ln', 'elem'];
 
