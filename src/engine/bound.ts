@@ -45,7 +45,7 @@ export function runBound(op: Op, machine: ResourceGraph, context: Context): RunR
       links[peer.id] = bytes;
     }
   } else {
-    const { read_B, write_B } = compulsoryBytesOf(op);
+    const { write_B } = compulsoryBytesOf(op);
     const dram = leastIo(op, (cache?.capacity_B ?? 0) + cores.count * near_B);
     const kept = cache ? residentBytes(op, cache.capacity_B, context) : 0;
     // written lines may stay in a write-back cache when the kernel ends
