@@ -8,19 +8,26 @@ import { findMachine, listMachines, openMachine } from './files.js';
 const driverOf = (adapter: string): string => adapter.split(/[:(]/)[0]!.trim();
 
 /**
- * A shipped description whose numbers were measured on an adapter of this very name, or else of this driver.
+ * A shipped description whose numbers were measured on an adapter of this very name, or else of this driver; `note`
+ * says which, since a computer with the same adapter may still be another.
  * @throws InputError that says how to get one
  */
-export async function calibratedMachine({ name }: AdapterInfo, set: readonly string[] = []): Promise<Machine> {
+export async function calibratedMachine(
+  { name }: AdapterInfo,
+  set: readonly string[] = [],
+): Promise<{ machine: Machine; note: string }> {
   const measured = listMachines()
     .map((machine) => ({ machine, text: findMachine(machine).text }))
     .filter(({ text }) => /"from"\s*:\s*"measured"/.test(text));
   const quoted = JSON.stringify(name).slice(1, -1);
-  const found =
-    measured.find(({ text }) => text.includes(quoted)) ??
-    measured.find(({ text }) => text.toLowerCase().includes(driverOf(name).toLowerCase()));
-  if (found) return openMachine(found.machine, set);
+  const same = measured.find(({ text }) => text.includes(quoted));
+  const found = same ?? measured.find(({ text }) => text.toLowerCase().includes(driverOf(name).toLowerCase()));
+  if (found) {
+    const how = same ? 'calibrated on an adapter of this name' : `calibrated on another version of ${driverOf(name)}`;
+    const own = 'for this very computer: tilewright calibrate -o my-device.json, then -m ./my-device.json';
+    return { machine: await openMachine(found.machine, set), note: `predicting with ${found.machine}, ${how}; ${own}` };
+  }
   throw new InputError(
-    `no machine was calibrated on '${name}'; measure it first: tilewright calibrate -o my-device.json, then: tilewright validate -m my-device.json (or name any machine with -m)`,
+    `no machine was calibrated on '${name}'; measure it first: tilewright calibrate -o my-device.json, then: tilewright validate -m ./my-device.json (or name any machine with -m)`,
   );
 }

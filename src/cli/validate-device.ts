@@ -50,7 +50,12 @@ export async function validateDevice(options: DeviceValidateOptions): Promise<vo
   const device = new DeviceProcess({ robustness: options.robustness });
   try {
     const info = await device.info();
-    const machine = named ?? (await calibratedMachine(info, set));
+    let machine = named;
+    if (!machine) {
+      const found = await calibratedMachine(info, set);
+      note(options, found.note);
+      machine = found.machine;
+    }
     const graph = bindingOf(machine.graph);
     const { cases, own } = await chooseCases(options, graph, info);
     const plan = options.quick ? QUICK : FULL;
