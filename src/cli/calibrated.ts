@@ -7,6 +7,25 @@ import { findMachine, listMachines, openMachine } from './files.js';
 /** "llvmpipe: Mesa 25.0.7 (LLVM 15.0.6) 0.0.1" → "llvmpipe" */
 const driverOf = (adapter: string): string => adapter.split(/[:(]/)[0]!.trim();
 
+interface Described {
+  readonly machine: string;
+  readonly text: string;
+}
+
+/** Of descriptions as text: one measured on this adapter, or on another version of its driver. */
+export function pickCalibrated(
+  described: readonly Described[],
+  adapter: string,
+): { machine: string; same: boolean } | undefined {
+  const measured = described.filter(({ text }) => /"from"\s*:\s*"measured"/.test(text));
+  const quoted = JSON.stringify(adapter).slice(1, -1);
+  const same = measured.find(({ text }) => text.includes(quoted));
+  if (same) return { machine: same.machine, same: true };
+  const driver = driverOf(adapter).toLowerCase();
+  const other = driver && measured.find(({ text }) => text.toLowerCase().includes(driver));
+  return other ? { machine: other.machine, same: false } : undefined;
+}
+
 /**
  * A shipped description whose numbers were measured on an adapter of this very name, or else of this driver; `note`
  * says which, since a computer with the same adapter may still be another.
@@ -16,14 +35,12 @@ export async function calibratedMachine(
   { name }: AdapterInfo,
   set: readonly string[] = [],
 ): Promise<{ machine: Machine; note: string }> {
-  const measured = listMachines()
-    .map((machine) => ({ machine, text: findMachine(machine).text }))
-    .filter(({ text }) => /"from"\s*:\s*"measured"/.test(text));
-  const quoted = JSON.stringify(name).slice(1, -1);
-  const same = measured.find(({ text }) => text.includes(quoted));
-  const found = same ?? measured.find(({ text }) => text.toLowerCase().includes(driverOf(name).toLowerCase()));
+  const shipped = listMachines().map((machine) => ({ machine, text: findMachine(machine).text }));
+  const found = pickCalibrated(shipped, name);
   if (found) {
-    const how = same ? 'calibrated on an adapter of this name' : `calibrated on another version of ${driverOf(name)}`;
+    const how = found.same
+      ? 'calibrated on an adapter of this name'
+      : `calibrated on another version of ${driverOf(name)}`;
     const own = 'for this very computer: tilewright calibrate -o my-device.json, then -m ./my-device.json';
     return { machine: await openMachine(found.machine, set), note: `predicting with ${found.machine}, ${how}; ${own}` };
   }
