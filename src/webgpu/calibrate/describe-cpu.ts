@@ -65,12 +65,7 @@ export function describeCpu({ setup, figures, memory }: Measured, { name, date }
         `dependent loads turn slower between ${from} and ${to} B`,
       ),
       latency: cycles(`caches.${id}.latency`, l.latency),
-      bandwidth: w.measured(
-        `caches.${id}.bandwidth`,
-        (l.bandwidth.value * clock.value) / cores.value,
-        both(l.bandwidth, clock),
-        'all cores together, divided by their number',
-      ),
+      bandwidth: w.measured(`caches.${id}.bandwidth`, l.bandwidth.value * clock.value, both(l.bandwidth, clock)),
       of: i < 2 ? 'core' : 'machine',
     };
   });

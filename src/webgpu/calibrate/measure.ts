@@ -127,6 +127,10 @@ export interface Figure {
 /** Below this two calibrations differ by more than their halves do (the clock of the machine drifts). */
 const LEAST_SPREAD = 0.05;
 
+/** What takes several cores, or waking them, differs this much with what else the computer does. */
+const CROWDED_SPREAD = 0.3;
+export const crowded = ({ value, spread }: Figure): Figure => ({ value, spread: Math.max(spread, CROWDED_SPREAD) });
+
 /** What `derive` makes of all rounds, with the spread over halves of them. */
 export function withSpread(samples: Samples, derive: (times: Times) => Record<string, number>): Record<string, Figure> {
   const all = derive(new Times(samples));

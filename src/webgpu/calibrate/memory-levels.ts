@@ -8,7 +8,7 @@ import type { Setup } from './setup.js';
 export interface MemoryLevel {
   /** Of a dependent load, its address' arithmetic left out. */
   readonly latency: Figure;
-  /** Streaming loads by all cores, B/s. */
+  /** Streaming loads, B/s: of one core of a CPU, but for the last level; of the whole device else. */
   readonly bandwidth: Figure;
   readonly capacity_B?: number;
   readonly between_B?: readonly [number, number];
@@ -62,8 +62,13 @@ export async function memoryLevels(
           workingSets(between_B[0] / 2, between_B[1] * 2, 4).filter((b) => b >= SMALLEST_B && b <= largest),
         );
   const found = levelsOf(curve());
-  const streams = found.map((l) =>
-    streamProbe(setup, powerOfTwo(l.capacity_B ? l.capacity_B * PART : l.to_B), workgroups),
+  // of a CPU's caches the part of one core: others may be busy with something else
+  const streams = found.map((l, i) =>
+    streamProbe(
+      setup,
+      powerOfTwo(l.capacity_B ? l.capacity_B * PART : l.to_B),
+      setup.cpu && i < found.length - 1 ? 1 : workgroups,
+    ),
   );
   for (const [id, s] of await sample(timer, streams, few, done)) samples.set(id, s);
   const figures = withSpread(samples, (t) => {

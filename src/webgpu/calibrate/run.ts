@@ -7,7 +7,7 @@ import type { AdapterInfo } from '../device/job.js';
 import { arithmeticProbes } from './arithmetic.js';
 import { countsOf, dispatchProbes, occupancyProbe } from './dispatch.js';
 import { coresOf, figuresOf } from './figures.js';
-import { type Figure, FULL, QUICK, sample, type Timer, Times, withSpread } from './measure.js';
+import { crowded, type Figure, FULL, QUICK, sample, type Timer, Times, withSpread } from './measure.js';
 import { memoryProbes } from './memory.js';
 import { type Memory, memoryLevels } from './memory-levels.js';
 import { nearProbes } from './near.js';
@@ -33,6 +33,8 @@ export interface CalibrationOptions {
 /** A speed-up below this share of the workgroups: more of them only take turns. */
 const SATURATED = 0.6;
 
+const CROWDED = ['cores', 'dispatch', 'submission', 'start', 'start group'] as const;
+
 /** Throws DeviceError where there is no adapter or a probe fails. */
 export async function measureDevice(device: CalibrationDevice, options: CalibrationOptions = {}): Promise<Measured> {
   const setup = setupOf(await device.info());
@@ -47,6 +49,7 @@ export async function measureDevice(device: CalibrationDevice, options: Calibrat
   const samples = await sample(device, [...probes, ...counts], effort, done);
   const cores = coresOf(setup, new Times(samples));
   const figures = withSpread(samples, (t) => figuresOf(setup, t));
+  for (const key of CROWDED) figures[key] = crowded(figures[key]!);
   const before = new Map(['dispatch', 'chase nothing'].map((id) => [id, samples.get(id)!]));
   const memory = await memoryLevels(
     device,

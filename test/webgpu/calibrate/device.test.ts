@@ -1,4 +1,4 @@
-import { afterAll, expect, describe as group, it } from 'vitest';
+import { afterAll, expect, describe as group, it, vi } from 'vitest';
 import { simulateKernel } from '../../../src/engine/simulate.js';
 import { kernelByName } from '../../../src/kernel/library/index.js';
 import { loadMachine } from '../../../src/machine/load.js';
