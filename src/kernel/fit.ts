@@ -27,34 +27,82 @@ export interface Misfit {
 /** Live bytes of shared tiles, stages included. */
 export function sharedBytes(program: Program): number {
   let total = 0;
-  for (const t of program.tiles)
+  const { tiles } = program;
+  for (let i = 0; i < tiles.length; i++) {
+    const t = tiles[i]!;
     if (t.level === 'shared' && t.reuses === undefined) total += t.rows * t.cols * t.stages * bytesOf(t.dtype);
+  }
   return total;
 }
 
 /** Live bytes of register tiles of a workgroup; accumulators that live in the matrix unit's own store left out. */
 export function registerBytes(program: Program, machine: ResourceGraph, mapping: Launch['mapping']): number {
-  let own: Set<string> | undefined;
-  if (mapping.mma === 'matrix') {
-    forEachMma(program.body, (s) => {
-      const op = mmaOf(machine, s.a.dtype, s.b.dtype, s.acc.dtype)?.op;
-      if (op?.accumulator === 'own') {
-        own ??= new Set();
-        own.add(s.acc.name);
-      }
-    });
-  }
+  const own = mapping.mma === 'matrix' && ownAccumulators(machine) ? accumulatorsOf(program, machine) : undefined;
   let total = 0;
-  for (const t of program.tiles)
+  const { tiles } = program;
+  for (let i = 0; i < tiles.length; i++) {
+    const t = tiles[i]!;
     if (t.level === 'register' && t.reuses === undefined && !own?.has(t.name))
       total += t.rows * t.cols * t.stages * bytesOf(t.dtype);
+  }
   return total;
 }
 
+/** Names of tiles that the matrix unit keeps in its own store. */
+function accumulatorsOf(program: Program, machine: ResourceGraph): ReadonlySet<string> {
+  const own = new Set<string>();
+  forEachMma(program.body, (s) => {
+    if (mmaOf(machine, s.a.dtype, s.b.dtype, s.acc.dtype)?.op.accumulator === 'own') own.add(s.acc.name);
+  });
+  return own;
+}
+
+const withOwn = new WeakMap<ResourceGraph, boolean>();
+
+/** Whether any instruction of a machine accumulates in a store of its own. */
+function ownAccumulators(machine: ResourceGraph): boolean {
+  let has = withOwn.get(machine);
+  if (has === undefined) {
+    has = machine.units.some((u) => u.mma.some((op) => op.accumulator === 'own'));
+    withOwn.set(machine, has);
+  }
+  return has;
+}
+
+// A search asks whether a launch fits and then times it, and choices that differ in their mapping alone share a program:
+// the last answers are kept.
+let lastLaunch: Launch | undefined;
+let lastMachine: ResourceGraph | undefined;
+let lastFit: Fit | Misfit | undefined;
+let lastProgram: Program | undefined;
+let lastMma: Launch['mapping']['mma'] | undefined;
+let lastShared_B = 0;
+let lastRegisters_B = 0;
+
 export function residency(launch: Launch, machine: ResourceGraph): Fit | Misfit {
   const { program, mapping } = launch;
+  if (machine === lastMachine && lastFit) {
+    if (launch === lastLaunch) return lastFit;
+  } else lastProgram = undefined;
+  if (program !== lastProgram || mapping.mma !== lastMma) {
+    lastShared_B = sharedBytes(program);
+    lastRegisters_B = registerBytes(program, machine, mapping);
+  }
+  lastFit = fitOf(mapping, machine, lastShared_B, lastRegisters_B);
+  lastLaunch = launch;
+  lastMachine = machine;
+  lastProgram = program;
+  lastMma = mapping.mma;
+  return lastFit;
+}
+
+function fitOf(
+  mapping: Launch['mapping'],
+  machine: ResourceGraph,
+  shared_B: number,
+  registers_B: number,
+): Fit | Misfit {
   const c: Cores = machine.cores;
-  const shared_B = sharedBytes(program);
   if (shared_B > c.shared_per_workgroup_B)
     return {
       resource: 'shared',
@@ -69,7 +117,7 @@ export function residency(launch: Launch, machine: ResourceGraph): Fit | Misfit 
       has: c.max_lanes_per_workgroup,
       message: `needs ${mapping.lanes} lanes per workgroup, has ${c.max_lanes_per_workgroup}`,
     };
-  const tiles_B = registerBytes(program, machine, mapping) / mapping.lanes;
+  const tiles_B = registers_B / mapping.lanes;
   const raw = tiles_B + OVERHEAD_REGISTERS_B;
   const registers_per_lane_B = Math.ceil(raw / c.register_granule_B) * c.register_granule_B;
   if (raw > c.max_registers_per_lane_B)
@@ -81,17 +129,26 @@ export function residency(launch: Launch, machine: ResourceGraph): Fit | Misfit 
     };
   let best = c.max_workgroups;
   let limited_by: Fit['limited_by'] = 'workgroups';
-  const limit = (n: number, by: Fit['limited_by']) => {
-    if (n < best) {
-      best = n;
-      limited_by = by;
-    }
-  };
   const lanes = Math.ceil(mapping.lanes / c.lane_group) * c.lane_group;
-  limit(Math.floor(c.max_lanes / lanes), 'lanes');
-  limit(Math.floor(c.registers_B / (registers_per_lane_B * lanes)), 'registers');
-  if (shared_B > 0) limit(Math.floor(c.shared_B / (shared_B + c.shared_reserved_B)), 'shared');
-  if (mapping.resident > 0) limit(mapping.resident, 'mapping');
+  const byLanes = Math.floor(c.max_lanes / lanes);
+  if (byLanes < best) {
+    best = byLanes;
+    limited_by = 'lanes';
+  }
+  const byRegisters = Math.floor(c.registers_B / (registers_per_lane_B * lanes));
+  if (byRegisters < best) {
+    best = byRegisters;
+    limited_by = 'registers';
+  }
+  const byShared = shared_B > 0 ? Math.floor(c.shared_B / (shared_B + c.shared_reserved_B)) : best;
+  if (byShared < best) {
+    best = byShared;
+    limited_by = 'shared';
+  }
+  if (mapping.resident > 0 && mapping.resident < best) {
+    best = mapping.resident;
+    limited_by = 'mapping';
+  }
   if (best < 1)
     return {
       resource: 'registers',

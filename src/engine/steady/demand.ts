@@ -17,6 +17,7 @@ import {
 import type { Launch, Mapping } from '../../kernel/kernel.js';
 import { BEYOND, type Costs, PIPES } from './costs.js';
 import { accessed, enter, type Nest, placeFollows } from './domain.js';
+import type { Use } from './reuse.js';
 import { shareInRange } from './rows.js';
 import { StatementWalker } from './statements.js';
 
@@ -40,8 +41,12 @@ export interface Transfer {
   readonly scattered: boolean;
   readonly atomic: boolean;
   readonly remote: boolean;
+  /** Bit d: its place depends on the index of grid dim d. */
+  readonly follows: number;
   /** Cores that one read of the far cache serves. */
-  readonly shared_by: number;
+  shared_by: number;
+  /** What the grid asks of its tensor in this direction; filled in with reuse, absent for remote ones. */
+  use: Use | undefined;
   /** Share of its bytes that DRAM must deliver. */
   miss: number;
 }
@@ -137,10 +142,54 @@ export interface Demand {
   };
   /** Bytes through the core's own cache (copies that bypass shared tiles). */
   l1_B: number;
+  /** Tensors and directions, and the bytes of all; filled in with reuse, which alone depends on the cache. */
+  uses: Use[] | undefined;
 }
 
+/** What was worked out last, on the segments of a machine. */
+export interface Latest {
+  readonly program: Program;
+  readonly mapping: Mapping;
+  readonly demand: Demand;
+}
+
+/** Searches try one program on several rasters and clusters: then all but the sharing of reads stays as it was. */
 export function demandOf(launch: Launch, costs: Costs): Demand {
   const { program, mapping } = launch;
+  const { latest } = costs;
+  if (latest && latest.program === program && sameWork(latest.mapping, mapping)) {
+    share(latest.demand, program, mapping, costs);
+    return latest.demand;
+  }
+  costs.latest = undefined;
+  const demand = walk(program, mapping, costs);
+  costs.latest = { program, mapping, demand };
+  return demand;
+}
+
+const sameWork = (a: Mapping, b: Mapping): boolean =>
+  a === b ||
+  (a.lanes === b.lanes && a.mma === b.mma && a.partition[0] === b.partition[0] && a.partition[1] === b.partition[1]);
+
+/** Reads shared as another mapping has it, and nothing known of DRAM. */
+function share({ segments }: Demand, program: Program, mapping: Mapping, costs: Costs): void {
+  for (let i = 0; i < segments.length; i++) {
+    const s = segments[i]!;
+    const { transfers } = s;
+    s.read_B = 0;
+    s.dramRead_B = 0;
+    s.dramWrite_B = 0;
+    for (let k = 0; k < transfers.length; k++) {
+      const t = transfers[k]!;
+      t.miss = 0;
+      if (t.write) continue;
+      t.shared_by = sharedBy(t.follows, program, mapping, costs);
+      if (!t.remote) s.read_B += t.bytes / t.shared_by;
+    }
+  }
+}
+
+function walk(program: Program, mapping: Mapping, costs: Costs): Demand {
   let nest: Nest | undefined;
   let workgroups = 1;
   for (let i = program.grid.length - 1; i >= 0; i--) {
@@ -165,6 +214,7 @@ export function demandOf(launch: Launch, costs: Costs): Demand {
     register_write_B: 0,
     requested: { shared_read_B: 0, shared_write_B: 0, register_read_B: 0, register_write_B: 0 },
     l1_B: 0,
+    uses: undefined,
   };
   new Walker(d, program, mapping, costs).body(program.body, root, undefined);
   return d;
@@ -327,6 +377,7 @@ class Walker {
     const widening = this.widening(view, tile);
     if (!write && stages === 1 && !this.lastWasLoad) this.group++;
     this.lastWasLoad = !write && (stages === 1 || this.lastWasLoad);
+    const follows = followed(view, this.program.grid);
     const t: Transfer = {
       tensor,
       view,
@@ -341,7 +392,9 @@ class Walker {
       scattered,
       atomic,
       remote: tensor.home !== undefined && tensor.home !== this.costs.home.id,
-      shared_by: write ? 1 : this.sharedBy(view),
+      follows,
+      shared_by: write ? 1 : sharedBy(follows, this.program, this.mapping, this.costs),
+      use: undefined,
       miss: 0,
     };
     s.transfers.push(t);
@@ -382,17 +435,25 @@ class Walker {
     const span = ((extent - 1) * step + 1) * element_B;
     return (Math.ceil(span / sector_B) * sector_B) / (extent * element_B);
   }
+}
 
-  private sharedBy(view: View): number {
-    const { cluster } = this.mapping;
-    if (!cluster || cluster[0] * cluster[1] === 1) return 1;
-    let n = 1;
-    for (let d = 0; d < 2; d++) {
-      const g = this.program.grid[d];
-      if (g && !placeFollows(view, g.index)) n *= Math.min(cluster[d]!, g.extent);
-    }
-    return Math.min(n, Math.max(1, this.costs.machine.cores.multicast ?? 1));
+/** Cores of a cluster that read the same, as far as one read can serve several. */
+function sharedBy(follows: number, program: Program, mapping: Mapping, costs: Costs): number {
+  const { cluster } = mapping;
+  if (!cluster || cluster[0] * cluster[1] === 1) return 1;
+  let n = 1;
+  for (let d = 0; d < 2; d++) {
+    const g = program.grid[d];
+    if (g && !(follows & (1 << d))) n *= Math.min(cluster[d]!, g.extent);
   }
+  return Math.min(n, Math.max(1, costs.machine.cores.multicast ?? 1));
+}
+
+/** The grid dims whose index a view's place depends on, as bits. */
+function followed(view: View, grid: Program['grid']): number {
+  let bits = 0;
+  for (let d = 0; d < grid.length; d++) if (placeFollows(view, grid[d]!.index)) bits |= 1 << d;
+  return bits;
 }
 
 /** A gather into several buffers runs ahead unless something of the same iteration makes its indices there and then. */

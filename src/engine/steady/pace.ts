@@ -90,6 +90,11 @@ export class Pace {
   private readonly dramWrite_s_per_B: number;
 
   private readonly window_B: number;
+  /** Resources of a core that the kernel needs at all, and all that it needs. */
+  private readonly near: readonly number[];
+  private readonly all: readonly number[];
+  /** Loops run equally often in all workgroups. */
+  private readonly rectangular: boolean;
 
   // at the clock being worked out
   private cycle = 0;
@@ -128,11 +133,30 @@ export class Pace {
     const pushed = oneWay && bytes > 0 ? write / bytes : 0;
     this.dramRead_s_per_B = per_B * (1 + pushed);
     this.dramWrite_s_per_B = per_B * pushed;
+
+    const { segments } = d;
+    let rectangular = true;
+    for (let i = 0; i < segments.length; i++) {
+      const s = segments[i]!;
+      if (!s.nest.rectangular) rectangular = false;
+      s.need.fill(0);
+    }
+    this.rectangular = rectangular;
+    const near: number[] = [];
+    for (let r = 0; r < this.beyond; r++) {
+      let needed = r === MATRIX && d.matrix;
+      for (let i = 0; i < segments.length && !needed; i++) needed = segments[i]!.busy[r]! > 0;
+      if (needed) near.push(r);
+    }
+    this.near = near;
+    const all = near.slice();
+    for (let r = 0; r < BEYOND; r++) all.push(this.beyond + r);
+    this.all = all;
   }
 
   /** Seconds from the first dispatch to the last store's landing. */
   at(clock_Hz: number): number {
-    const { costs, d, beyond, waves } = this;
+    const { costs, d, waves } = this;
     const { control, cores } = costs.machine;
     this.setClock(clock_Hz);
     const { segments, root } = d;
@@ -152,7 +176,9 @@ export class Pace {
       const together = around + this.together();
       if (together > time) time = together;
     }
-    for (let r = 0; r < beyond + BEYOND; r++) {
+    const { all } = this;
+    for (let i = 0; i < all.length; i++) {
+      const r = all[i]!;
       // of uneven workgroups that all run at once the longest and its neighbours decide
       const share = even ? this.share : n <= this.slots ? this.perCore - 1 + longest / alone : n / cores.count;
       const service = this.service(r, share);
@@ -194,7 +220,7 @@ export class Pace {
   // ---------------------------------------------------------------- one segment, children done
 
   private visit(s: Segment): void {
-    const { costs, beyond, perCore, concurrent, cycle } = this;
+    const { costs, beyond, near, perCore, concurrent, cycle } = this;
     const { need, busy, children } = s;
     let childrenAlone = 0;
     for (let i = 0; i < children.length; i++) {
@@ -202,7 +228,10 @@ export class Pace {
       const trips = c.mean / s.mean;
       childrenAlone += trips * c.alone + c.fill;
     }
-    for (let r = 0; r < beyond; r++) need[r] = perCore * busy[r]! * cycle;
+    for (let i = 0; i < near.length; i++) {
+      const r = near[i]!;
+      need[r] = perCore * busy[r]! * cycle;
+    }
     if (this.d.matrix) need[MATRIX]! += perCore * (1 - costs.coIssue) * s.vector_cycles * cycle;
 
     // loads: those the workgroup waits for, group by group, and those that run ahead
@@ -258,11 +287,13 @@ export class Pace {
     }
     s.own = pace;
     let compute = own;
-    for (let r = 0; r < beyond; r++)
+    for (let i = 0; i < near.length; i++) {
+      const r = near[i]!;
       if (need[r]! > compute) {
         compute = need[r]!;
         s.cause = r;
       }
+    }
     let burst = 0;
     let burstBy = LATENCY;
     for (let r = beyond; r < beyond + BEYOND; r++)
@@ -343,6 +374,7 @@ export class Pace {
     const { segments, root } = this.d;
     this.longest = root.alone;
     this.last = root.alone;
+    if (this.rectangular) return;
     let by: Segment['nest']['by'];
     let times: Float64Array | undefined;
     let fixed = 0;

@@ -19,7 +19,8 @@ export interface Reuse {
   readonly dram_write_B: number;
 }
 
-interface Use {
+/** All that a launch reads, or writes, of a tensor. */
+export interface Use {
   readonly tensor: Tensor;
   readonly written: boolean;
   readonly scattered: boolean;
@@ -41,9 +42,60 @@ export function reuseOf(
   context: Context,
   resident: number,
 ): Reuse {
+  const { transfers } = demand;
+  const uses = (demand.uses ??= usesOf(transfers, program));
+  const capacity = costs.cache ? costs.cache.capacity_B : 0;
+  let all_B = 0;
+  for (let i = 0; i < uses.length; i++) {
+    const u = uses[i]!;
+    u.fetched_B = u.distinct_B;
+    all_B += u.distinct_B;
+  }
+  if (all_B > capacity) passes(uses, demand, program, mapping, capacity, costs.machine.cores.count * resident);
+  for (let i = 0; i < uses.length; i++) {
+    const u = uses[i]!;
+    if (u.written) continue;
+    const distance = u.tensor.role === 'scratch' ? 0 : context.reuse_B[u.tensor.kind];
+    if (distance >= capacity) continue;
+    const kept = clamp01((capacity - distance) / Math.max(1, u.distinct_B));
+    u.fetched_B = Math.max(0, u.fetched_B - kept * u.distinct_B);
+  }
+
+  let dram_read_B = 0;
+  let dram_write_B = 0;
+  for (let i = 0; i < uses.length; i++) {
+    const u = uses[i]!;
+    if (u.written) {
+      if (u.tensor.role !== 'scratch' || u.distinct_B > capacity) dram_write_B += u.distinct_B;
+      // what is combined with must come first
+      if (u.atomic) dram_read_B += u.distinct_B;
+    } else dram_read_B += u.fetched_B;
+    u.left_B = u.fetched_B;
+  }
+  for (let i = 0; i < transfers.length; i++) {
+    const t = transfers[i]!;
+    const u = t.use;
+    if (!u || u.requested_B === 0) continue;
+    const each_B = t.total_B / t.segment.nest.count;
+    if (t.write) {
+      if (u.tensor.role !== 'scratch' || u.distinct_B > capacity)
+        t.segment.dramWrite_B += (each_B * u.distinct_B) / u.requested_B;
+      if (u.atomic) t.segment.dramRead_B += (each_B * u.distinct_B) / u.requested_B;
+    } else {
+      // the first to read brings it in for the others
+      const fetched_B = Math.min(t.total_B, u.left_B);
+      u.left_B -= fetched_B;
+      t.miss = t.total_B > 0 ? fetched_B / t.total_B : 0;
+      t.segment.dramRead_B += each_B * t.miss;
+    }
+  }
+  return { dram_read_B, dram_write_B };
+}
+
+/** What transfers ask of each tensor, read and written apart; notes in each transfer which it is. */
+function usesOf(transfers: readonly Transfer[], program: Program): Use[] {
   const { grid } = program;
   const uses: Use[] = [];
-  const { transfers } = demand;
   for (let k = 0; k < transfers.length; k++) {
     const t = transfers[k]!;
     if (t.remote) continue;
@@ -62,62 +114,21 @@ export function reuseOf(
       };
       uses.push(u);
     }
+    t.use = u;
     u.requested_B += t.total_B;
-    for (let i = 0; i < grid.length; i++) {
-      if (u.depends & (1 << i)) continue;
-      const { index } = grid[i]!;
-      // a loop whose bounds follow a grid index carries the dependence inwards (split ranges, stream-K), and rows picked
-      // by data are others for each workgroup
-      if (t.scattered || placeFollows(t.view, index) || loopFollows(t.nest, t.view, index)) u.depends |= 1 << i;
-    }
+    // a loop whose bounds follow a grid index carries the dependence inwards (split ranges, stream-K), and rows picked
+    // by data are others for each workgroup
+    u.depends |= t.scattered ? (1 << grid.length) - 1 : t.follows;
+    for (let i = 0; i < grid.length; i++)
+      if (!(u.depends & (1 << i)) && loopFollows(t.nest, t.view, grid[i]!.index)) u.depends |= 1 << i;
   }
-  const capacity = costs.cache ? costs.cache.capacity_B : 0;
-  let all_B = 0;
   for (let i = 0; i < uses.length; i++) {
     const u = uses[i]!;
     const whole = bytesIn(u.tensor);
     // rows picked by data: as many different ones as of that many picked blindly
     u.distinct_B = u.scattered ? whole * (1 - Math.exp(-u.requested_B / whole)) : Math.min(u.requested_B, whole);
-    u.fetched_B = u.distinct_B;
-    all_B += u.distinct_B;
   }
-  if (all_B > capacity) passes(uses, demand, program, mapping, capacity, costs.machine.cores.count * resident);
-  for (let i = 0; i < uses.length; i++) {
-    const u = uses[i]!;
-    if (u.written) continue;
-    const distance = u.tensor.role === 'scratch' ? 0 : context.reuse_B[u.tensor.kind];
-    if (distance >= capacity) continue;
-    const kept = clamp01((capacity - distance) / Math.max(1, u.distinct_B));
-    u.fetched_B = Math.max(0, u.fetched_B - kept * u.distinct_B);
-  }
-
-  let dram_read_B = 0;
-  let dram_write_B = 0;
-  for (const u of uses) {
-    if (u.written) {
-      if (u.tensor.role !== 'scratch' || u.distinct_B > capacity) dram_write_B += u.distinct_B;
-      // what is combined with must come first
-      if (u.atomic) dram_read_B += u.distinct_B;
-    } else dram_read_B += u.fetched_B;
-    u.left_B = u.fetched_B;
-  }
-  for (const t of demand.transfers) {
-    const u = t.remote ? undefined : useOf(uses, t);
-    if (!u || u.requested_B === 0) continue;
-    const each_B = t.total_B / t.segment.nest.count;
-    if (t.write) {
-      if (u.tensor.role !== 'scratch' || u.distinct_B > capacity)
-        t.segment.dramWrite_B += (each_B * u.distinct_B) / u.requested_B;
-      if (u.atomic) t.segment.dramRead_B += (each_B * u.distinct_B) / u.requested_B;
-    } else {
-      // the first to read brings it in for the others
-      const fetched_B = Math.min(t.total_B, u.left_B);
-      u.left_B -= fetched_B;
-      t.miss = t.total_B > 0 ? fetched_B / t.total_B : 0;
-      t.segment.dramRead_B += each_B * t.miss;
-    }
-  }
-  return { dram_read_B, dram_write_B };
+  return uses;
 }
 
 /** Bytes that each tensor has fetched when not all of them fit the cache: block by block of the raster. */
@@ -131,30 +142,45 @@ function passes(
 ): void {
   const { workgroups } = demand;
   const levels = rasterLevels(program, mapping);
-  // blocks of the raster larger than what runs at once
-  const blocks: number[] = [Math.min(concurrent, workgroups)];
-  let size = 1;
-  for (let i = 0; i < levels.length; i++) {
-    size *= levels[i]!.extent;
-    if (size > blocks[blocks.length - 1]! && size <= workgroups * 1.0001) blocks.push(size);
-  }
-  if (blocks[blocks.length - 1]! < workgroups) blocks.push(workgroups);
-  let here = uses.map((u) => footprint(u, blocks[0]!, levels, workgroups));
+  // from what runs at once to ever larger blocks of the raster, and the whole
+  let block = Math.min(concurrent, workgroups);
+  footprints(uses, block, levels, workgroups, here);
   for (let i = 0; i < uses.length; i++) uses[i]!.fetched_B = here[i]!;
-  for (let b = 0; b + 1 < blocks.length; b++) {
-    const next = uses.map((u) => footprint(u, blocks[b + 1]!, levels, workgroups));
-    const repeat = blocks[b + 1]! / blocks[b]!;
+  const grownTo = (larger: number): void => {
+    footprints(uses, larger, levels, workgroups, next);
+    const repeat = larger / block;
     let working = 0;
-    for (let i = 0; i < here.length; i++) working += here[i]!;
+    for (let i = 0; i < uses.length; i++) working += here[i]!;
     const hit = hitRate(working, capacity);
     // of `repeat` passes, `grow` bring new bytes; the others find what the cache kept
     for (let i = 0; i < uses.length; i++) {
       const grow = here[i]! > 0 ? next[i]! / here[i]! : 1;
       uses[i]!.fetched_B *= grow + Math.max(0, repeat - grow) * (1 - hit);
+      here[i] = next[i]!;
     }
-    here = next;
+    block = larger;
+  };
+  let size = 1;
+  for (let i = 0; i < levels.length; i++) {
+    size *= levels[i]!.extent;
+    if (size > block && size <= workgroups * 1.0001) grownTo(size);
   }
+  if (block < workgroups) grownTo(workgroups);
   for (let i = 0; i < uses.length; i++) uses[i]!.fetched_B = Math.min(uses[i]!.fetched_B, uses[i]!.requested_B);
+}
+
+/** Bytes that each use touches in a block, and in the next larger one; used again by launch after launch. */
+const here: number[] = [];
+const next: number[] = [];
+
+function footprints(
+  uses: readonly Use[],
+  count: number,
+  levels: readonly RasterLevel[],
+  workgroups: number,
+  to: number[],
+): void {
+  for (let i = 0; i < uses.length; i++) to[i] = footprint(uses[i]!, count, levels, workgroups);
 }
 
 function useOf(uses: readonly Use[], t: Transfer): Use | undefined {
@@ -202,7 +228,8 @@ function rasterLevels(program: Program, mapping: Mapping): RasterLevel[] {
 function footprint(u: Use, count: number, levels: readonly RasterLevel[], workgroups: number): number {
   let share = 1;
   let before = 1;
-  for (const l of levels) {
+  for (let i = 0; i < levels.length; i++) {
+    const l = levels[i]!;
     const span = Math.min(l.extent, Math.max(1, count / before));
     if (u.depends & (1 << l.dim)) share *= span / l.extent;
     before *= l.extent;

@@ -8,11 +8,11 @@ import type { DType } from '../../base/dtype.js';
 import { InputError } from '../../base/errors.js';
 import type { ResourceGraph } from '../../machine/graph.js';
 import type { OpOf } from '../../workload/op.js';
-import { loop, map, mul, type Stmt, view } from '../ir.js';
+import { loop, map, mul, type Program, type Stmt, view } from '../ir.js';
 import type { Kernel, Launch, Params, ShapeKey } from '../kernel.js';
 import { ZERO } from '../math.js';
 import { opHead, readShape } from './dims.js';
-import { epilogueOf, finish, KK, M, mappingOf, matmulStep, N, planOf, tilesOf, Z } from './matmul_plan.js';
+import { epilogueOf, finish, KK, lastOfTiles, M, mappingOf, matmulStep, N, planOf, tilesOf, Z } from './matmul_plan.js';
 import { matmulReference } from './matmul_reference.js';
 import { CLUSTER, clustersFor, PANEL, panelsFor, TILE_PARAMS, tileChoices } from './matmul_tiles.js';
 import { noRoute, routeOf } from './mma_route.js';
@@ -101,37 +101,41 @@ export const gemm: Kernel<'matmul'> = {
         for (const cluster of clustersFor(machine, choice, op.m, op.n)) yield { ...choice, panel, ...cluster };
   },
 
-  build(op, p: Params, machine): readonly Launch[] {
-    const plan = planOf(op, machine);
-    const t = tilesOf(plan, p, machine);
-    const bm = p['bm']!;
-    const bn = p['bn']!;
-    const bk = p['bk']!;
-    const row = mul(M, bm);
-    const col = mul(N, bn);
-    const z = op.batch === 1 ? 0 : Z;
-    const body: Stmt[] = [
-      map(ZERO, [], t.acc),
-      loop(KK, 0, Math.ceil(op.k / bk), matmulStep(plan, t, z, row, col, mul(KK, bk))),
-    ];
-    finish(epilogueOf(op, plan, col), t.acc, t.all, body, view(plan.C, [z, row, col], [1, 2]));
-    return [
-      {
-        program: {
-          name: `gemm[${bm}x${bn}x${bk},s${p['stages']}]`,
-          tensors: plan.tensors,
-          tiles: t.all,
-          grid: [
-            { index: N, extent: Math.ceil(op.n / bn) },
-            { index: M, extent: Math.ceil(op.m / bm) },
-            { index: Z, extent: op.batch },
-          ],
-          body,
-        },
-        mapping: mappingOf(plan.route, p),
-      },
-    ];
-  },
+  build: (op, p: Params, machine): readonly Launch[] => [
+    { program: programOf(op, p, machine), mapping: mappingOf(planOf(op, machine).route, p) },
+  ],
 
   reference: matmulReference,
 };
+
+const same = lastOfTiles<Program>();
+
+/** Rasters and clusters are no part of the program: one serves all choices of the same tiles. */
+function programOf(op: OpOf<'matmul'>, p: Params, machine: ResourceGraph): Program {
+  const plan = planOf(op, machine);
+  const known = same.get(plan, p);
+  if (known) return known;
+  const t = tilesOf(plan, p, machine);
+  const bm = p['bm']!;
+  const bn = p['bn']!;
+  const bk = p['bk']!;
+  const row = mul(M, bm);
+  const col = mul(N, bn);
+  const z = op.batch === 1 ? 0 : Z;
+  const body: Stmt[] = [
+    map(ZERO, [], t.acc),
+    loop(KK, 0, Math.ceil(op.k / bk), matmulStep(plan, t, z, row, col, mul(KK, bk))),
+  ];
+  finish(epilogueOf(op, plan, col), t.acc, t.all, body, view(plan.C, [z, row, col], [1, 2]));
+  return same.set(plan, p, {
+    name: `gemm[${bm}x${bn}x${bk},s${p['stages']}]`,
+    tensors: plan.tensors,
+    tiles: t.all,
+    grid: [
+      { index: N, extent: Math.ceil(op.n / bn) },
+      { index: M, extent: Math.ceil(op.m / bm) },
+      { index: Z, extent: op.batch },
+    ],
+    body,
+  });
+}

@@ -65,6 +65,32 @@ export function planOf(op: OpOf<'matmul'>, machine: ResourceGraph): Plan {
   return lastPlan;
 }
 
+/** The last thing made for a plan and a choice of tiles (and parts of k): searches try it on several mappings. */
+export function lastOfTiles<T>() {
+  let plan: Plan | undefined;
+  let params: Params | undefined;
+  let made: T | undefined;
+  return {
+    get: (of: Plan, p: Params): T | undefined => {
+      if (of !== plan || !params) return undefined;
+      for (let i = 0; i < PROGRAM_PARAMS.length; i++) {
+        const key = PROGRAM_PARAMS[i]!;
+        if (p[key] !== params[key]) return undefined;
+      }
+      return made;
+    },
+    set: (of: Plan, p: Params, value: T): T => {
+      plan = of;
+      params = { ...p };
+      made = value;
+      return value;
+    },
+  };
+}
+
+/** The parameters that a program depends on; others are the mapping's. */
+const PROGRAM_PARAMS = ['bm', 'bn', 'bk', 'stages', 'groups_m', 'groups_n', 'split'] as const;
+
 /** Tensors of a matmul op on a route. */
 export function makePlan(op: OpOf<'matmul'>, route: Route): Plan {
   const scaling = scalingOf(op);
