@@ -48,6 +48,7 @@ export async function validateDevice(options: DeviceValidateOptions): Promise<vo
   const set = splitSet(options.set).machine;
   const named = options.machine === undefined ? undefined : await openMachine(options.machine, set);
   const device = new DeviceProcess({ robustness: options.robustness });
+  const counter = new DeviceProcess({ robustness: options.robustness });
   try {
     const info = await device.info();
     let machine = named;
@@ -64,6 +65,7 @@ export async function validateDevice(options: DeviceValidateOptions): Promise<vo
       validateOnDevice(cases, {
         machine: graph,
         device,
+        counter,
         own,
         signal,
         fidelity: options.fidelity,
@@ -86,7 +88,7 @@ export async function validateDevice(options: DeviceValidateOptions): Promise<vo
     const wrong = outOfTolerance(report, options.tolerance);
     if (wrong !== undefined) throw new ToleranceError(wrong);
   } finally {
-    await device.close();
+    await Promise.all([device.close(), counter.close()]);
   }
 }
 
