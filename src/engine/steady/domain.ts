@@ -3,7 +3,7 @@
  * really accesses, edges clipped. Closed form where bounds are constant and indices separate; exact enumeration of
  * the indices that matter otherwise.
  */
-import { type Expr, evalExpr, indicesOf, type LoopVar, type View } from '../../kernel/ir.js';
+import { applyInt, type Expr, indicesOf, type LoopVar, type View } from '../../kernel/ir.js';
 
 /** A loop around a statement, grid dims outermost. `count`: executions of its body over the whole grid. */
 export interface Nest {
@@ -20,6 +20,8 @@ export interface Nest {
   readonly profile: Float64Array | undefined;
   /** They differ in some other way; then this is the most that a workgroup can have. */
   readonly most: number;
+  /** Its index now, while points are enumerated. */
+  value: number;
 }
 
 export function enter(parent: Nest | undefined, index: LoopVar, from: Expr, to: Expr, grid: boolean): Nest {
@@ -37,18 +39,19 @@ export function enter(parent: Nest | undefined, index: LoopVar, from: Expr, to: 
       by: profile && parent?.by,
       profile,
       most: grid || !parent ? 1 : parent.most * trips,
+      value: 0,
     };
   }
   const by = soleGridIndex(parent, from, to);
   const profile = by && new Float64Array(by.to as number);
   let count = 0;
   let most = 0;
-  enumerate(parent, [from, to], (weight, env) => {
-    const trips = Math.max(0, evalExpr(to, env) - evalExpr(from, env));
+  enumerate(parent, from, to, (weight) => {
+    const trips = Math.max(0, valueAt(to, parent) - valueAt(from, parent));
     count += weight * trips;
     if (trips > most) most = trips;
     if (profile) {
-      const v = env.get(by!.index)!;
+      const v = by!.value;
       profile[v] = profile[v]! + weight * trips;
     }
   });
@@ -58,19 +61,33 @@ export function enter(parent: Nest | undefined, index: LoopVar, from: Expr, to: 
     const each = workgroups / profile.length;
     for (let v = 0; v < profile.length; v++) profile[v] = profile[v]! / each;
   }
-  return { parent, index, from, to, grid, count, rectangular: false, by, profile, most: (parent?.most ?? 1) * most };
+  return {
+    parent,
+    index,
+    from,
+    to,
+    grid,
+    count,
+    rectangular: false,
+    by,
+    profile,
+    most: (parent?.most ?? 1) * most,
+    value: 0,
+  };
 }
 
 /** The one grid dim whose index decides trips, through this loop's bounds and those around it; undefined when several do. */
 function soleGridIndex(parent: Nest | undefined, from: Expr, to: Expr): Nest | undefined {
-  const needed = new Set<LoopVar>();
-  const need = (v: LoopVar) => needed.add(v);
+  const needed: LoopVar[] = [];
+  const need = (v: LoopVar) => {
+    if (!needed.includes(v)) needed.push(v);
+  };
   indicesOf(from, need);
   indicesOf(to, need);
   let sole: Nest | undefined;
   for (let n = parent; n; n = n.parent) {
     if (n.grid) {
-      if (!needed.has(n.index)) continue;
+      if (!needed.includes(n.index)) continue;
       if (sole) return undefined;
       sole = n;
     } else {
@@ -81,89 +98,131 @@ function soleGridIndex(parent: Nest | undefined, from: Expr, to: Expr): Nest | u
   return sole;
 }
 
-/** Visits every combination of the indices that `exprs` need, with how many grid × loop points share it. */
-function enumerate(
-  nest: Nest | undefined,
-  exprs: readonly Expr[],
-  visit: (weight: number, env: ReadonlyMap<LoopVar, number>) => void,
-): void {
+/** Value of an expression at the point that the loops around it are at. */
+function valueAt(e: Expr, nest: Nest | undefined): number {
+  if (typeof e === 'number') return e;
+  if ('var' in e) {
+    let n = nest;
+    while (n && n.index !== e) n = n.parent;
+    if (!n) throw new Error(`unbound index ${e.var}`);
+    return n.value;
+  }
+  if ('op' in e) return applyInt(e.op, valueAt(e.a, nest), valueAt(e.b, nest));
+  const at = valueAt(e.at, nest);
+  const v = e.table.values[at];
+  if (v === undefined) throw new Error(`table ${e.table.name} has no entry ${at}`);
+  return v;
+}
+
+/** Visits every combination of the indices that a loop's bounds need, with how many grid × loop points share it. */
+function enumerate(nest: Nest | undefined, from: Expr, to: Expr, visit: (weight: number) => void): void {
   const levels: Nest[] = [];
   for (let n = nest; n; n = n.parent) levels.push(n); // innermost first
-  const needed = new Set<LoopVar>();
-  const need = (v: LoopVar) => needed.add(v);
-  for (const e of exprs) indicesOf(e, need);
-  for (const n of levels) {
-    indicesOf(n.from, need);
-    indicesOf(n.to, need);
+  const needed: LoopVar[] = [];
+  const need = (v: LoopVar) => {
+    if (!needed.includes(v)) needed.push(v);
+  };
+  indicesOf(from, need);
+  indicesOf(to, need);
+  for (let i = 0; i < levels.length; i++) {
+    indicesOf(levels[i]!.from, need);
+    indicesOf(levels[i]!.to, need);
   }
-  const env = new Map<LoopVar, number>();
   const step = (i: number, weight: number): void => {
     if (i < 0) {
-      visit(weight, env);
+      visit(weight);
       return;
     }
     const n = levels[i]!;
-    const from = evalExpr(n.from, env);
-    const to = evalExpr(n.to, env);
-    if (to <= from) return;
-    if (!needed.has(n.index)) {
-      step(i - 1, weight * (to - from));
+    const first = valueAt(n.from, n.parent);
+    const end = valueAt(n.to, n.parent);
+    if (end <= first) return;
+    if (!needed.includes(n.index)) {
+      step(i - 1, weight * (end - first));
       return;
     }
-    for (let v = from; v < to; v++) {
-      env.set(n.index, v);
+    for (let v = first; v < end; v++) {
+      n.value = v;
       step(i - 1, weight);
     }
   };
   step(levels.length - 1, 1);
 }
 
-/** Least and greatest value of an expression over the nest, by interval arithmetic (never too narrow). */
-function interval(e: Expr, nest: Nest | undefined): [number, number] {
-  if (typeof e === 'number') return [e, e];
+/** What `interval` found last. */
+let least = 0;
+let greatest = 0;
+
+/** Sets least and greatest value of an expression over the nest, by interval arithmetic (never too narrow). */
+function interval(e: Expr, nest: Nest | undefined): void {
+  if (typeof e === 'number') {
+    least = e;
+    greatest = e;
+    return;
+  }
   if ('var' in e) {
-    for (let n = nest; n; n = n.parent)
-      if (n.index === e) {
-        if (typeof n.from === 'number' && typeof n.to === 'number') return [n.from, n.to - 1];
-        return [interval(n.from, n.parent)[0], interval(n.to, n.parent)[1] - 1];
-      }
-    throw new Error(`unbound index ${e.var}`);
+    let n = nest;
+    while (n && n.index !== e) n = n.parent;
+    if (!n) throw new Error(`unbound index ${e.var}`);
+    interval(n.to, n.parent);
+    const last = greatest - 1;
+    interval(n.from, n.parent);
+    greatest = last;
+    return;
   }
   if ('table' in e) {
-    let lo = Number.POSITIVE_INFINITY;
-    let hi = Number.NEGATIVE_INFINITY;
+    least = Number.POSITIVE_INFINITY;
+    greatest = Number.NEGATIVE_INFINITY;
     for (const v of e.table.values) {
-      if (v < lo) lo = v;
-      if (v > hi) hi = v;
+      if (v < least) least = v;
+      if (v > greatest) greatest = v;
     }
-    return [lo, hi];
+    return;
   }
-  const [al, ah] = interval(e.a, nest);
-  const [bl, bh] = interval(e.b, nest);
+  interval(e.a, nest);
+  const al = least;
+  const ah = greatest;
+  interval(e.b, nest);
+  const bl = least;
+  const bh = greatest;
   switch (e.op) {
     case '+':
-      return [al + bl, ah + bh];
+      least = al + bl;
+      greatest = ah + bh;
+      return;
     case '-':
-      return [al - bh, ah - bl];
-    case '*': {
-      const p = [al * bl, al * bh, ah * bl, ah * bh];
-      return [Math.min(...p), Math.max(...p)];
-    }
+      least = al - bh;
+      greatest = ah - bl;
+      return;
+    case '*':
+      least = Math.min(al * bl, al * bh, ah * bl, ah * bh);
+      greatest = Math.max(al * bl, al * bh, ah * bl, ah * bh);
+      return;
     case '/':
-      return bl > 0
-        ? [Math.min(Math.floor(al / bl), Math.floor(al / bh)), Math.max(Math.floor(ah / bl), Math.floor(ah / bh))]
-        : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+      if (bl > 0) {
+        least = Math.min(Math.floor(al / bl), Math.floor(al / bh));
+        greatest = Math.max(Math.floor(ah / bl), Math.floor(ah / bh));
+        return;
+      }
+      break;
     case '%':
-      return bl > 0
-        ? al >= 0 && ah < bl
-          ? [al, ah]
-          : [0, bh - 1]
-        : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+      if (bl > 0) {
+        least = al >= 0 && ah < bl ? al : 0;
+        greatest = al >= 0 && ah < bl ? ah : bh - 1;
+        return;
+      }
+      break;
     case 'min':
-      return [Math.min(al, bl), Math.min(ah, bh)];
+      least = Math.min(al, bl);
+      greatest = Math.min(ah, bh);
+      return;
     case 'max':
-      return [Math.max(al, bl), Math.max(ah, bh)];
+      least = Math.max(al, bl);
+      greatest = Math.max(ah, bh);
+      return;
   }
+  least = Number.NEGATIVE_INFINITY;
+  greatest = Number.POSITIVE_INFINITY;
 }
 
 /** How many of `extent` elements from `start`, `step` apart, lie in [0, end). */
@@ -185,8 +244,45 @@ function clippedSum(trips: number, coef: number, extent: number, end: number): n
   return sum;
 }
 
+// Keys and values, queries and results are of one shape and place: the last answer is kept.
+let known: { view: View; rows: number; cols: number; nest: Nest; scattered: boolean; elements: number } | undefined;
+
 /** Elements a view of rows × cols accesses over all its executions. */
 export function accessed(view: View, rows: number, cols: number, nest: Nest, scattered: boolean): number {
+  if (
+    known?.nest === nest &&
+    known.rows === rows &&
+    known.cols === cols &&
+    known.scattered === scattered &&
+    samePlace(known.view, view)
+  )
+    return known.elements;
+  const elements = count(view, rows, cols, nest, scattered);
+  known = { view, rows, cols, nest, scattered, elements };
+  return elements;
+}
+
+/** Views on the same part of tensors of the same dims. */
+function samePlace(a: View, b: View): boolean {
+  const { dims } = a.tensor;
+  if (a.axes[0] !== b.axes[0] || a.axes[1] !== b.axes[1] || dims.length !== b.tensor.dims.length) return false;
+  for (let d = 0; d < dims.length; d++) if (dims[d] !== b.tensor.dims[d] || !sameExpr(a.at[d], b.at[d])) return false;
+  for (let side = 0; side < 2; side++)
+    if (
+      (a.step?.[side] ?? 1) !== (b.step?.[side] ?? 1) ||
+      !sameExpr(a.limit?.[side as 0 | 1], b.limit?.[side as 0 | 1])
+    )
+      return false;
+  return true;
+}
+
+function sameExpr(a: Expr | undefined, b: Expr | undefined): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object') return false;
+  return 'op' in a && 'op' in b && a.op === b.op && sameExpr(a.a, b.a) && sameExpr(a.b, b.b);
+}
+
+function count(view: View, rows: number, cols: number, nest: Nest, scattered: boolean): number {
   const { tensor, at, axes, step, limit } = view;
   let factor = 1;
   /** Dims whose clipping needs the indices' values. */
@@ -203,9 +299,13 @@ export function accessed(view: View, rows: number, cols: number, nest: Nest, sca
     const stride = side !== undefined ? (step?.[side] ?? 1) : 1;
     const bound = side !== undefined ? limit?.[side] : undefined;
     const end = typeof bound === 'number' ? Math.min(tensor.dims[d]!, bound) : tensor.dims[d]!;
-    const least = bound === undefined || typeof bound === 'number' ? end : Math.min(end, interval(bound, nest)[0]);
-    const [lo, hi] = interval(e, nest);
-    if (lo >= 0 && hi + (extent - 1) * stride < least) {
+    let tightest = end;
+    if (typeof bound === 'object') {
+      interval(bound, nest);
+      tightest = Math.min(end, least);
+    }
+    interval(e, nest);
+    if (least >= 0 && greatest + (extent - 1) * stride < tightest) {
       factor *= extent;
       continue;
     }
@@ -222,39 +322,53 @@ export function accessed(view: View, rows: number, cols: number, nest: Nest, sca
     // the innermost loop alone walks the edge: its sum is closed, only outer indices are enumerated
     const { form, extent, end } = only!;
     let total = 0;
-    enumerate(nest.parent, [nest.from, nest.to], (weight, env) => {
-      const from = evalExpr(nest.from, env);
-      const to = evalExpr(nest.to, env);
+    enumerate(nest.parent, nest.from, nest.to, (weight) => {
+      const from = valueAt(nest.from, nest.parent);
+      const to = valueAt(nest.to, nest.parent);
       if (to > from)
         total += weight * (clippedSum(to, form!.coef, extent, end) - clippedSum(from, form!.coef, extent, end));
     });
     return Math.round(total * factor);
   }
   // edges that follow different indices do not know of one another: the mean of their product is that of their means
-  for (const part of independent(open, nest)) factor *= meanOf(part.edges, part.levels);
+  for (const part of independent(open, nest)) factor *= meanOf(part.edges, part.levels, nest);
   return Math.round(nest.count * factor);
 }
 
 /** Mean over the points of `levels` (outermost first) of how many elements of each edge are in range, multiplied. */
-function meanOf(edges: readonly Edge[], levels: readonly Nest[]): number {
+function meanOf(edges: readonly Edge[], levels: readonly Nest[], nest: Nest): number {
   let total = 0;
   let points = 0;
-  const env = new Map<LoopVar, number>();
+  const only = edges.length === 1 && edges[0]!.stride === 1 && edges[0]!.bound === undefined ? edges[0]! : undefined;
+  const inner = levels[levels.length - 1];
+  const coef = only && inner && coefficientOf(only.e, inner.index);
   const step = (i: number): void => {
-    const n = levels[i];
-    if (n) {
-      const to = evalExpr(n.to, env);
-      for (let v = evalExpr(n.from, env); v < to; v++) {
-        env.set(n.index, v);
+    if (i < levels.length) {
+      const n = levels[i]!;
+      const from = valueAt(n.from, n.parent);
+      const to = valueAt(n.to, n.parent);
+      if (n === inner && to > from && coef !== undefined && coef > 0) {
+        // tiles side by side along the innermost index: their sum is closed
+        n.value = from;
+        const start = valueAt(only!.e, nest);
+        if (start >= 0) {
+          points += to - from;
+          total += clippedSum(to - from, coef, only!.extent, only!.end - start);
+          return;
+        }
+      }
+      for (let v = from; v < to; v++) {
+        n.value = v;
         step(i + 1);
       }
       return;
     }
     points++;
     let elements = 1;
-    for (const o of edges) {
-      const end = o.bound === undefined ? o.end : Math.min(o.end, evalExpr(o.bound, env));
-      elements *= clipped(evalExpr(o.e, env), o.extent, o.stride, end);
+    for (let k = 0; k < edges.length; k++) {
+      const o = edges[k]!;
+      const end = o.bound === undefined ? o.end : Math.min(o.end, valueAt(o.bound, nest));
+      elements *= clipped(valueAt(o.e, nest), o.extent, o.stride, end);
       if (elements === 0) return;
     }
     total += elements;
@@ -332,8 +446,23 @@ function linear(e: Expr): Linear | undefined {
   const k = typeof e.b === 'number' ? e.b : typeof e.a === 'number' ? e.a : 0;
   if (!inner) return undefined;
   if (e.op === '*') return { index: inner.index, coef: inner.coef * k, offset: inner.offset * k };
-  if (e.op === '+') return { ...inner, offset: inner.offset + k };
-  if (e.op === '-') return { ...inner, offset: inner.offset - k };
+  if (e.op === '+') return { index: inner.index, coef: inner.coef, offset: inner.offset + k };
+  if (e.op === '-') return { index: inner.index, coef: inner.coef, offset: inner.offset - k };
+  return undefined;
+}
+
+/** What an expression grows by with each step of an index; undefined when that is not always the same. */
+function coefficientOf(e: Expr, index: LoopVar): number | undefined {
+  if (e === index) return 1;
+  if (!mentions(e, index)) return 0;
+  if (typeof e === 'number' || !('op' in e)) return undefined;
+  const a = coefficientOf(e.a, index);
+  const b = coefficientOf(e.b, index);
+  if (a === undefined || b === undefined) return undefined;
+  if (e.op === '+') return a + b;
+  if (e.op === '-') return a - b;
+  if (e.op === '*' && typeof e.b === 'number') return a * e.b;
+  if (e.op === '*' && typeof e.a === 'number') return b * e.a;
   return undefined;
 }
 

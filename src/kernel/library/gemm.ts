@@ -96,9 +96,16 @@ export const gemm: Kernel<'matmul'> = {
   *candidates(op, machine) {
     const route = routeOf(op, machine);
     if (!route) return;
-    for (const choice of tileChoices(op, route, machine, op.m, op.n, op.k))
+    for (const choice of tileChoices(op, route, machine, op.m, op.n, op.k)) {
+      // written out: spreading objects is slow, and the choices are many
+      const { bm, bn, bk, stages, groups_m, groups_n } = choice;
+      const clusters = clustersFor(machine, choice, op.m, op.n);
       for (const panel of panelsFor(machine, choice, op.m, op.n))
-        for (const cluster of clustersFor(machine, choice, op.m, op.n)) yield { ...choice, panel, ...cluster };
+        for (let i = 0; i < clusters.length; i++) {
+          const { cluster_n, cluster_m } = clusters[i]!;
+          yield { bm, bn, bk, stages, groups_m, groups_n, panel, cluster_n, cluster_m };
+        }
+    }
   },
 
   build: (op, p: Params, machine): readonly Launch[] => [

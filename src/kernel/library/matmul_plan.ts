@@ -185,14 +185,12 @@ export function mappingOf(route: Route, p: Params): Mapping {
   const gn = p['groups_n']!;
   const cn = p['cluster_n'] ?? 1;
   const cm = p['cluster_m'] ?? 1;
-  return {
-    lanes: gm * gn * route.group_lanes,
-    partition: [gm, gn],
-    resident: 0,
-    panel: p['panel'] ?? 1,
-    ...(cn * cm > 1 && { cluster: [cn, cm] as const }),
-    mma: route.mma,
-  };
+  const lanes = gm * gn * route.group_lanes;
+  const panel = p['panel'] ?? 1;
+  const { mma } = route;
+  return cn * cm > 1
+    ? { lanes, partition: [gm, gn], resident: 0, panel, cluster: [cn, cm], mma }
+    : { lanes, partition: [gm, gn], resident: 0, panel, mma };
 }
 
 /**
