@@ -1,6 +1,7 @@
 /**
  * Speed of the steady engine on one core: kernels evaluated per second as the mapper does it, programs built, fitted and
- * timed, no two alike and nothing remembered.
+ * timed, one after another. No op comes twice; choices of an op that share a program follow one another, as in a search,
+ * and what the engine keeps of the last one counts.
  */
 import { evaluateSteady } from '../src/engine/steady/steady.js';
 import { COLD } from '../src/engine/types.js';

@@ -11,7 +11,7 @@ import {
   type ResourceGraph,
   type Store,
 } from '../../machine/graph.js';
-import type { Latest, Segment } from './demand.js';
+import type { Demand, Latest, Segment } from './demand.js';
 
 /** Resources of one core: the matrix unit, the shared-memory port, issue, then one per pipe of the vector units. */
 export const MATRIX = 0;
@@ -69,7 +69,9 @@ export interface Remote {
 export interface Costs {
   /** Segments to be used again by the next launch. */
   readonly spare: Segment[];
-  /** What they hold now. */
+  /** Likewise. */
+  demand: Demand | undefined;
+  /** What both hold now. */
   latest: Latest | undefined;
   readonly machine: ResourceGraph;
   readonly home: Store;
@@ -230,6 +232,7 @@ function makeCosts(machine: ResourceGraph): Costs {
   const fma = mathRateOf(machine, 'fma', 'fp32')?.rate.pipe;
   return {
     spare: [],
+    demand: undefined,
     latest: undefined,
     machine,
     home,

@@ -116,54 +116,80 @@ export class Segment {
   }
 }
 
-export interface Demand {
-  readonly root: Segment;
-  readonly segments: Segment[];
-  readonly transfers: Transfer[];
-  readonly workgroups: number;
+/** Made once and used again by launch after launch of a machine: see `Costs.demand`. */
+export class Demand {
+  root!: Segment;
+  readonly segments: Segment[] = [];
+  readonly transfers: Transfer[] = [];
+  workgroups = 0;
   /** Some product runs on the matrix unit. */
-  matrix: boolean;
+  matrix = false;
+  // doubles from the start
   /** Bytes that the last stores of a workgroup send. */
-  last_B: number;
-  flops: number;
-  matrix_pJ: number;
-  vector_pJ: number;
+  last_B = 0.5;
+  flops = 0.5;
+  matrix_pJ = 0.5;
+  vector_pJ = 0.5;
   /** Bytes of near stores, over the grid. */
-  shared_read_B: number;
-  shared_write_B: number;
-  register_read_B: number;
-  register_write_B: number;
+  shared_read_B = 0.5;
+  shared_write_B = 0.5;
+  register_read_B = 0.5;
+  register_write_B = 0.5;
   /** The part of them that explicit copies, gathers and scatters move. */
-  readonly requested: {
-    shared_read_B: number;
-    shared_write_B: number;
-    register_read_B: number;
-    register_write_B: number;
+  readonly requested = {
+    shared_read_B: 0.5,
+    shared_write_B: 0.5,
+    register_read_B: 0.5,
+    register_write_B: 0.5,
   };
   /** Bytes through the core's own cache (copies that bypass shared tiles). */
-  l1_B: number;
+  l1_B = 0.5;
   /** Tensors and directions, and the bytes of all; filled in with reuse, which alone depends on the cache. */
   uses: Use[] | undefined;
+
+  reset(root: Segment, workgroups: number): this {
+    this.root = root;
+    this.segments.length = 0;
+    this.segments.push(root);
+    this.transfers.length = 0;
+    this.workgroups = workgroups;
+    this.matrix = false;
+    this.last_B = 0;
+    this.flops = 0;
+    this.matrix_pJ = 0;
+    this.vector_pJ = 0;
+    this.shared_read_B = 0;
+    this.shared_write_B = 0;
+    this.register_read_B = 0;
+    this.register_write_B = 0;
+    const { requested } = this;
+    requested.shared_read_B = 0;
+    requested.shared_write_B = 0;
+    requested.register_read_B = 0;
+    requested.register_write_B = 0;
+    this.l1_B = 0;
+    this.uses = undefined;
+    return this;
+  }
 }
 
 /** What was worked out last, on the segments of a machine. */
 export interface Latest {
   readonly program: Program;
   readonly mapping: Mapping;
-  readonly demand: Demand;
 }
 
 /** Searches try one program on several rasters and clusters: then all but the sharing of reads stays as it was. */
 export function demandOf(launch: Launch, costs: Costs): Demand {
   const { program, mapping } = launch;
-  const { latest } = costs;
-  if (latest && latest.program === program && sameWork(latest.mapping, mapping)) {
-    share(latest.demand, program, mapping, costs);
-    return latest.demand;
+  const { latest, demand: known } = costs;
+  if (known && latest && latest.program === program && sameWork(latest.mapping, mapping)) {
+    share(known, program, mapping, costs);
+    return known;
   }
   costs.latest = undefined;
   const demand = walk(program, mapping, costs);
-  costs.latest = { program, mapping, demand };
+  costs.latest = { program, mapping };
   return demand;
 }
 
@@ -198,24 +224,8 @@ function walk(program: Program, mapping: Mapping, costs: Costs): Demand {
     workgroups *= g.extent;
   }
   const root = segmentOf(costs, 0, nest!, 1, undefined);
-  const d: Demand = {
-    root,
-    segments: [root],
-    transfers: [],
-    workgroups,
-    matrix: false,
-    last_B: 0,
-    flops: 0,
-    matrix_pJ: 0,
-    vector_pJ: 0,
-    shared_read_B: 0,
-    shared_write_B: 0,
-    register_read_B: 0,
-    register_write_B: 0,
-    requested: { shared_read_B: 0, shared_write_B: 0, register_read_B: 0, register_write_B: 0 },
-    l1_B: 0,
-    uses: undefined,
-  };
+  costs.demand ??= new Demand();
+  const d = costs.demand.reset(root, workgroups);
   new Walker(d, program, mapping, costs).body(program.body, root, undefined);
   return d;
 }

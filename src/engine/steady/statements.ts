@@ -13,6 +13,13 @@ import type { Demand, Segment } from './demand.js';
 /** Bytes one lane moves with one instruction (128-bit accesses). */
 const LANE_ACCESS_B = 16;
 
+// one launch is walked at a time
+const PENDING: Tile[] = [];
+const READY: number[] = [];
+const CHAINED: boolean[] = [];
+const DIRTY: Tile[] = [];
+const USED: Tile[] = [];
+
 export class StatementWalker {
   /** Share of a core's units that one workgroup's lane groups can use. */
   readonly share: number;
@@ -21,12 +28,12 @@ export class StatementWalker {
   private readonly issue_per_cycle: number;
   /** Cycles so far, when results can be read, and which are a matrix unit's. */
   private now = 0;
-  private readonly pending: Tile[] = [];
-  private readonly ready: number[] = [];
-  private readonly chained: boolean[] = [];
+  private readonly pending = PENDING;
+  private readonly ready = READY;
+  private readonly chained = CHAINED;
   /** Shared tiles written, and read, since the last barrier. */
-  private readonly dirty: Tile[] = [];
-  private readonly used: Tile[] = [];
+  private readonly dirty = DIRTY;
+  private readonly used = USED;
 
   constructor(
     private readonly d: Demand,
@@ -38,6 +45,11 @@ export class StatementWalker {
     this.issue_per_cycle = cores.issue_per_cycle;
     this.share = Math.min(1, Math.ceil(mapping.lanes / cores.lane_group) / cores.issue_groups);
     this.barrier_cycles = control.barrier_cycles;
+    PENDING.length = 0;
+    READY.length = 0;
+    CHAINED.length = 0;
+    DIRTY.length = 0;
+    USED.length = 0;
   }
 
   // ---------------------------------------------------------------- waits
