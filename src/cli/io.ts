@@ -58,11 +58,22 @@ export function readText(path: string, limit_B = READ_LIMIT_B): string {
   }
 }
 
+/** Makes a folder and those above it, one by one: Node's recursive mkdir never ends where /proc refuses. */
+export function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
 /** Writes a file whole, making its folder. Throws InputError when it cannot; then nothing is left behind. */
 export function writeOutput(path: string, data: string | Uint8Array): void {
   let temporary: string | undefined;
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     // a link keeps pointing at what it points at; a device or pipe is written straight
     const target = existsSync(path) ? realpathSync(path) : path;
     if (existsSync(target) && !statSync(target).isFile()) {

@@ -112,6 +112,25 @@ export const MATH_FNS = [
 ] as const;
 export type MathFn = (typeof MATH_FNS)[number];
 
+/** Floating-point operations one scalar function counts as: a multiply and an add each count, moves and tests do not. */
+export const FLOPS = {
+  fma: 2,
+  add: 1,
+  mul: 1,
+  max: 1,
+  select: 0,
+  convert: 0,
+  int: 0,
+  exp2: 1,
+  log2: 1,
+  rcp: 1,
+  rsqrt: 1,
+  sqrt: 1,
+  sin: 1,
+  tanh: 1,
+  shuffle: 0,
+} as const satisfies Record<MathFn, number>;
+
 export interface MathRate {
   /** Scalar results per cycle and core. */
   readonly per_cycle: number;

@@ -7,6 +7,7 @@ import { InfeasibleError } from '../../base/errors.js';
 import type { Copy, MapStmt, Mma, Reduce, Tile } from '../../kernel/ir.js';
 import type { Mapping } from '../../kernel/kernel.js';
 import {
+  FLOPS,
   MATH_FNS,
   type MathFn,
   type MathRate,
@@ -23,25 +24,6 @@ export const FIRST_PIPE = 3;
 
 /** Bytes one lane moves with one instruction (128-bit accesses). */
 export const LANE_ACCESS_B = 16;
-
-/** Floating-point operations one scalar function counts as: a multiply and an add each count, moves and tests do not. */
-const FLOPS = {
-  fma: 2,
-  add: 1,
-  mul: 1,
-  max: 1,
-  select: 0,
-  convert: 0,
-  int: 0,
-  exp2: 1,
-  log2: 1,
-  rcp: 1,
-  rsqrt: 1,
-  sqrt: 1,
-  sin: 1,
-  tanh: 1,
-  shuffle: 0,
-} as const satisfies Record<MathFn, number>;
 
 export interface Work {
   /** Cycles on each server at the whole core's rate. */

@@ -3,6 +3,7 @@ import type { DType } from '../../base/dtype.js';
 import { InfeasibleError } from '../../base/errors.js';
 import type { MapFn } from '../../kernel/ir.js';
 import {
+  FLOPS,
   type Link,
   MATH_FNS,
   type MathFn,
@@ -24,25 +25,6 @@ export const LINK = 0;
 export const CACHE = 1;
 export const DRAM = 2;
 export const PEER = 3;
-
-/** Floating-point operations that one scalar function counts as: moves, tests and conversions are none. */
-const FLOPS = {
-  fma: 2,
-  add: 1,
-  mul: 1,
-  max: 1,
-  select: 0,
-  convert: 0,
-  int: 0,
-  exp2: 1,
-  log2: 1,
-  rcp: 1,
-  rsqrt: 1,
-  sqrt: 1,
-  sin: 1,
-  tanh: 1,
-  shuffle: 0,
-} as const satisfies Record<MathFn, number>;
 
 /** Work of one element on each pipe, in cycles of a whole core. */
 export interface ElementCost {

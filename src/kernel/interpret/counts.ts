@@ -72,22 +72,3 @@ export class Counts {
 function none(): Bytes {
   return { read_B: 0, write_B: 0 };
 }
-
-/** Floating-point operations one scalar function counts as: a multiply and an add each count, moves and tests do not. */
-export const FLOPS = {
-  fma: 2,
-  add: 1,
-  mul: 1,
-  max: 1,
-  select: 0,
-  convert: 0,
-  int: 0,
-  exp2: 1,
-  log2: 1,
-  rcp: 1,
-  rsqrt: 1,
-  sqrt: 1,
-  sin: 1,
-  tanh: 1,
-  shuffle: 0,
-} as const satisfies Record<MathFn, number>;

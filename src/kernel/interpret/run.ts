@@ -1,6 +1,6 @@
 /** One interpretation under way: the state of tensors, tiles and indices, and what each statement does to it. */
 import { InputError } from '../../base/errors.js';
-import type { MathFn } from '../../machine/graph.js';
+import { FLOPS, type MathFn } from '../../machine/graph.js';
 import type { Interpretation } from '../interpret.js';
 import {
   evalExpr,
@@ -16,7 +16,7 @@ import {
   type Tile,
   type View,
 } from '../ir.js';
-import { Counts, FLOPS } from './counts.js';
+import { Counts } from './counts.js';
 import { evalMap } from './map.js';
 import { roundArray, roundTensor, roundTo } from './round.js';
 import { inRange, windowOf } from './view.js';

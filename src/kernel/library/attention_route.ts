@@ -1,8 +1,10 @@
 /** Which arithmetic attention runs on: matrix instructions for its dtypes, or multiply–adds on each lane. */
 import { bytesOf, type DType } from '../../base/dtype.js';
 import { mathRateOf, mmaOf, type ResourceGraph } from '../../machine/graph.js';
+import { map, type Stmt, type Tile, tile } from '../ir.js';
 import type { Mapping } from '../kernel.js';
 import type { Attention } from './attention_op.js';
+import { widenFn } from './mma_route.js';
 
 export interface Route {
   /** Operands of both products. */
@@ -91,4 +93,11 @@ export function laneTile(lanes: number, rows: number, cols: number): readonly [n
   const down = Math.max(1, Math.min(2 ** Math.floor(Math.log2(rows)), Math.floor(lanes / 16)));
   const across = Math.max(1, Math.floor(lanes / down));
   return [Math.ceil(rows / down), Math.ceil(cols / across)];
+}
+
+/** Narrow keys or values widened to the operands' format. */
+export function widening(op: Attention, route: Route, from: Tile): { out: Tile; tiles: Tile[]; steps: Stmt[] } {
+  if (route.mma !== 'matrix' || op.kv === route.operand) return { out: from, tiles: [], steps: [] };
+  const out = tile(`${from.name}w`, route.fromShared ? 'shared' : 'register', route.operand, from.rows, from.cols);
+  return { out, tiles: [out], steps: [map(widenFn(op.kv), [from], out)] };
 }

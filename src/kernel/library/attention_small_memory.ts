@@ -29,10 +29,9 @@ import { MOVE, MUL, ZERO } from '../math.js';
 import { scaleFns } from './attention_core.js';
 import { MASKED, maskOf } from './attention_mask.js';
 import { ATTENTION_MATH, ATTENTION_SHAPE, type Attention, attentionOp, attentionReference } from './attention_op.js';
-import { attentionRejects, laneTile, type Route, routeOf } from './attention_route.js';
+import { attentionRejects, laneTile, type Route, routeOf, widening } from './attention_route.js';
 import { J, keyLoops, rowsOf } from './attention_rows.js';
 import { ceil } from './dims.js';
-import { widenFn } from './mma_route.js';
 
 const SIDES = [16, 32, 64, 128, 256] as const;
 const PARAMS = {
@@ -204,13 +203,6 @@ function valuesLaunch(op: Attention, p: P, route: Route): Launch {
     },
     mapping: mappingOf(route, p.groups, vm),
   };
-}
-
-/** Narrow keys or values widened to the operands' format. */
-function widening(op: Attention, route: Route, from: Tile): { out: Tile; tiles: Tile[]; steps: Stmt[] } {
-  if (route.mma !== 'matrix' || op.kv === route.operand) return { out: from, tiles: [], steps: [] };
-  const out = tile(`${from.name}w`, route.fromShared ? 'shared' : 'register', route.operand, from.rows, from.cols);
-  return { out, tiles: [out], steps: [map(widenFn(op.kv), [from], out)] };
 }
 
 /** Square tiles of three sizes: a machine with much fast memory runs the one-pass kernel instead. */

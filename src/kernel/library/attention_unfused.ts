@@ -22,7 +22,6 @@ import {
   mul,
   type Stmt,
   sub,
-  type Tile,
   tensor,
   tile,
   view,
@@ -32,11 +31,10 @@ import { ZERO } from '../math.js';
 import { scaleFns } from './attention_core.js';
 import { maskOf } from './attention_mask.js';
 import { ATTENTION_MATH, ATTENTION_SHAPE, type Attention, attentionOp, attentionReference } from './attention_op.js';
-import { attentionRejects, laneTile, type Route, routeOf } from './attention_route.js';
+import { attentionRejects, laneTile, type Route, routeOf, widening } from './attention_route.js';
 import { J, type Rows, rowsOf } from './attention_rows.js';
 import { ceil } from './dims.js';
 import { GROUPS, groupsParam, rowCandidates, vectorMapping } from './lanes.js';
-import { widenFn } from './mma_route.js';
 import { softmaxProgram } from './softmax_rows.js';
 
 const PARAMS = {
@@ -212,13 +210,6 @@ function valuesLaunch(op: Attention, p: P, route: Route, rows: Rows): Launch {
     },
     mapping: mappingOf(route, p.groups, bm),
   };
-}
-
-/** Narrow keys or values widened to the operands' format. */
-function widening(op: Attention, route: Route, from: Tile): { out: Tile; tiles: Tile[]; steps: Stmt[] } {
-  if (route.mma !== 'matrix' || op.kv === route.operand) return { out: from, tiles: [], steps: [] };
-  const out = tile(`${from.name}w`, route.fromShared ? 'shared' : 'register', route.operand, from.rows, from.cols);
-  return { out, tiles: [out], steps: [map(widenFn(op.kv), [from], out)] };
 }
 
 /** A few tiles of each size, each with the narrowest and widest sensible softmax. */
