@@ -48,6 +48,42 @@ export interface Store {
   readonly atomics_per_s?: number;
   readonly read_pJ_per_B: number;
   readonly write_pJ_per_B: number;
+  /** Kinds of operand it may hold, where it is built for some alone (a spad of weights); any when absent. */
+  readonly holds?: readonly OperandRole[];
+  /** How many there are in the machine, where that is not told by `scope` (a spad in each PE). */
+  readonly instances?: number;
+}
+
+/** What an operand is to the operation that uses it. */
+export type OperandRole = 'input' | 'weight' | 'output';
+
+/** Wires from one instance of an array's level to the places below it. */
+export interface Network {
+  /** Along this direction one word sent serves all who want it; otherwise it is sent to each. */
+  readonly multicast: { readonly x: boolean; readonly y: boolean };
+  /** Along this direction partial sums are added on the way, so that one word arrives. */
+  readonly reduce: { readonly x: boolean; readonly y: boolean };
+  /** Neighbours hand words on, a place a cycle (operands arrive skewed); otherwise all places get them at once. */
+  readonly systolic: boolean;
+  /** Energy of one byte over one hop. */
+  readonly pJ_per_B: number;
+}
+
+/** A level of an array, as the loops of a nest bind to it. */
+export interface ArrayLevel {
+  readonly id: string;
+  /** Ids of the stores, side by side, that each place of this level has; none: loops only spread here. */
+  readonly stores: readonly string[];
+  /** Places of the next nearer level (of arithmetic, for the nearest) below one place of this. */
+  readonly fanout: { readonly x: number; readonly y: number };
+  readonly network: Network;
+}
+
+/** Processing elements in rows and columns (or one row), with the levels from home store to arithmetic, far to near. */
+export interface PeArray {
+  /** The unit whose operations its elements do together; rates there are of the whole array. */
+  readonly unit: string;
+  readonly levels: readonly ArrayLevel[];
 }
 
 /** A connection between two stores (ids), or of a device to its peers (`to: 'peer'`). */
@@ -221,6 +257,8 @@ export interface ResourceGraph {
   readonly control: Control;
   readonly price_USD?: number;
   readonly die_area_mm2?: number;
+  /** Arrays that nests of loops are laid on; absent where cores run programs lane by lane. */
+  readonly arrays?: readonly PeArray[];
   /** Most devices one system links together over the peer link. */
   readonly max_peers: number;
 }
