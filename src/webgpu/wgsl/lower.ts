@@ -4,22 +4,25 @@ import { stmtText } from '../../kernel/print.js';
 import type { LoopNode, Node, Place, Work } from './barriers.js';
 import { emitMap, emitMma } from './compute.js';
 import { emitCopy, emitGather, emitScatter } from './copy.js';
-import { emitReduce, emitReduceMeet, planReduce } from './reduce.js';
+import { emitMeet, emitMeetStep, emitReduce, planReduce, type ReducePlan } from './reduce.js';
 import type { Shader } from './shader.js';
 
-/** The two places in workgroup memory where lanes meet in reductions; alternating, so that one barrier a meeting will do. */
-const SCRATCH = ['meet0', 'meet1'] as const;
-export function forScratch(sh: Shader, subgroup: number, found: (elements: number, name: string) => void): void {
-  const sizes = [0, 0];
+/** The two places in workgroup memory where lanes meet in reductions; alternating, so that none waits to be free again. */
+const SCRATCH = { f32: ['meet0', 'meet1'], i32: ['count0', 'count1'] } as const;
+const scratchOf = (p: ReducePlan, n: number): string => SCRATCH[p.type][n % 2]!;
+
+export function forScratch(sh: Shader, found: (elements: number, name: string, type: 'f32' | 'i32') => void): void {
+  const sizes = new Map<string, { elements: number; type: 'f32' | 'i32' }>();
   let n = 0;
   forEachStmt(sh.plan.program.body, (s) => {
     if (s.kind !== 'reduce') return;
-    const p = planReduce(sh, s, subgroup);
-    if (p.meet !== 'memory') return;
-    const at = n++ % SCRATCH.length;
-    sizes[at] = Math.max(sizes[at]!, p.lines * p.parts);
+    const p = planReduce(sh, s);
+    if (p.parts === 1) return;
+    const name = scratchOf(p, n++);
+    const lines = s.axis === 1 ? s.from.rows : s.from.cols;
+    sizes.set(name, { type: p.type, elements: Math.max(sizes.get(name)?.elements ?? 0, lines * p.parts) });
   });
-  for (const [i, size] of sizes.entries()) if (size > 0) found(size, SCRATCH[i]!);
+  for (const [name, { elements, type }] of sizes) found(elements, name, type);
 }
 
 /** Tensors that some statement touches; others are not bound. */
@@ -44,9 +47,11 @@ export function sharedTensors(program: Program): Set<Tensor> {
   return new Set([...read].filter((t) => written.has(t)));
 }
 
-/** One node per statement, two for a reduction whose lanes meet in workgroup memory. */
-export function lower(sh: Shader, program: Program, subgroup: number): Node[] {
-  const places = new Map<string, Place>(SCRATCH.map((name) => [name, { name }]));
+/** One node per statement, and one for each step of a reduction whose lanes meet in workgroup memory. */
+export function lower(sh: Shader, program: Program): Node[] {
+  const places = new Map<string, Place>(
+    Object.values(SCRATCH).flatMap((names) => names.map((name) => [name, { name }])),
+  );
   const tensors = sharedTensors(program);
   let meetings = 0;
   const work = (title: string, reads: readonly Place[], writes: readonly Place[], emit: () => void): Work => ({
@@ -63,14 +68,17 @@ export function lower(sh: Shader, program: Program, subgroup: number): Node[] {
   const shared = (...tiles: readonly Tile[]): Place[] => tiles.filter((t) => t.level === 'shared');
   const tensor = (t: Tensor): Place[] => (tensors.has(t) ? [t] : []);
   const reduceNodes = (s: Reduce): Node[] => {
-    const p = planReduce(sh, s, subgroup);
+    const p = planReduce(sh, s);
     const held = s.accumulate ? shared(s.from, s.to) : shared(s.from);
-    if (p.meet !== 'memory') return [work(stmtText(s), held, shared(s.to), () => emitReduce(sh, s, p, ''))];
-    const name = SCRATCH[meetings++ % SCRATCH.length]!;
+    if (p.parts === 1) return [work(stmtText(s), held, shared(s.to), () => emitReduce(sh, s, p, ''))];
+    const name = scratchOf(p, meetings++);
     const place = places.get(name)!;
     return [
       work(stmtText(s), shared(s.from), [place], () => emitReduce(sh, s, p, name)),
-      work('', s.accumulate ? [place, ...shared(s.to)] : [place], shared(s.to), () => emitReduceMeet(sh, s, p, name)),
+      ...p.meeting.fans
+        .slice(0, -1)
+        .map((_, step) => work('', [place], [place], () => emitMeetStep(sh, s, p, name, step))),
+      work('', s.accumulate ? [place, ...shared(s.to)] : [place], shared(s.to), () => emitMeet(sh, s, p, name)),
     ];
   };
   const visit = (body: readonly Stmt[]): Node[] => body.flatMap(nodesOf);

@@ -11,7 +11,7 @@ import {
   type Tensor,
   type Tile,
 } from '../../kernel/ir.js';
-import { type LaneGrid, type Share, shareOf } from './layout.js';
+import { type LaneGrid, type Share, type SubgroupSizes, shareOf } from '../../kernel/lanes.js';
 import { nameAll } from './names.js';
 import { type Ranges, rangeOf } from './range.js';
 import { minus, over, rest, sum, type Term, times } from './term.js';
@@ -31,6 +31,7 @@ export interface Plan {
   readonly program: Program;
   readonly lanes: number;
   readonly f16: boolean;
+  readonly subgroup: SubgroupSizes;
   readonly counting: boolean;
   readonly compact: boolean;
   readonly grids: ReadonlyMap<Tile, LaneGrid>;

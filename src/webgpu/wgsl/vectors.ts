@@ -3,7 +3,7 @@
  * able to take whole aligned vectors; where one cannot, the array is of scalars, and so are those it is copied with.
  */
 import { isTile, type Program, type Stmt, stridesOf, type Tensor, type Tile, type View } from '../../kernel/ir.js';
-import { type LaneGrid, shareOf } from './layout.js';
+import { type LaneGrid, shareOf } from '../../kernel/lanes.js';
 import { isMultiple, type Ranges, rangeOf } from './range.js';
 
 export type Memory = Tensor | Tile;
