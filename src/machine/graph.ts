@@ -52,6 +52,30 @@ export interface Store {
   readonly holds?: readonly OperandRole[];
   /** How many there are in the machine, where that is not told by `scope` (a spad in each PE). */
   readonly instances?: number;
+  /** One word, where words have one size whatever they hold; the element's own size when absent. */
+  readonly word_B?: number;
+  /** Energy of a partial result written back, where it differs from that of a write. */
+  readonly update_pJ_per_B?: number;
+  /** Leakage of one instance in use, beside the machine's `static_W`. */
+  readonly leak_W?: number;
+  /** Instances that are accessed as one: their energy is shared; 1 when absent. */
+  readonly cluster?: number;
+  /** Storage for the metadata of compressed tensors. */
+  readonly metadata?: MetadataStore;
+}
+
+/** Beside a store's data: what tells where the elements that are kept belong. */
+export interface MetadataStore {
+  /** Per instance; Infinity when not a limit. */
+  readonly capacity_bits: number;
+  /** Bits of one access; 0: metadata takes no accesses. */
+  readonly width_bits: number;
+  /** Bits of one coordinate, run or pointer; absent: as many as its values need. */
+  readonly word_bits?: number;
+  /** Energy of one access. */
+  readonly read_pJ: number;
+  readonly write_pJ: number;
+  readonly update_pJ: number;
 }
 
 /** What an operand is to the operation that uses it. */
@@ -65,6 +89,8 @@ export interface Network {
   readonly reduce: { readonly x: boolean; readonly y: boolean };
   /** Neighbours hand words on, a place a cycle (operands arrive skewed); otherwise all places get them at once. */
   readonly systolic: boolean;
+  /** A place can take from a neighbour what that one took a step before, instead of from the level above. */
+  readonly neighbours?: boolean;
   /** Energy of one byte over one hop. */
   readonly pJ_per_B: number;
 }
