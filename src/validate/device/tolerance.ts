@@ -10,7 +10,7 @@
  */
 import type { DType } from '../../base/dtype.js';
 import type { Fx, FxOp, Program, Stmt } from '../../kernel/ir.js';
-import { rangeOf, rangesOf } from '../../webgpu/wgsl/range.js';
+import { rangeOf, rangesOf } from '../../kernel/range.js';
 
 /** Half a unit in the last place of fp32, relative. */
 export const UNIT = 2 ** -24;

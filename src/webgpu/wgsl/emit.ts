@@ -9,19 +9,18 @@
  * gets two buffers, so that one barrier per iteration is enough. Counting (see count.ts) adds nothing but counters.
  */
 import { InfeasibleError } from '../../base/errors.js';
+import type { Node } from '../../kernel/barriers.js';
 import { checkProgram } from '../../kernel/check.js';
-import { isTile, type Program, type Stmt, type Tensor, type Tile } from '../../kernel/ir.js';
+import { isTile, type Tensor, type Tile } from '../../kernel/ir.js';
 import type { Launch } from '../../kernel/kernel.js';
-import { laneGrids, NO_SUBGROUPS } from '../../kernel/lanes.js';
-import { type Node, placeBarriers } from './barriers.js';
+import { fitBuffers, forEachStmt, lanePlan } from '../../kernel/lane-plan.js';
+import { NO_SUBGROUPS } from '../../kernel/lanes.js';
+import { type Step, sharedTensors, stepsOf } from '../../kernel/steps.js';
 import { gridOf } from './dispatch.js';
-import { forEachStmt, forScratch, lower, sharedTensors, tensorsOf } from './lower.js';
+import { emitStep, forScratch, tensorsOf } from './lower.js';
 import { type Binding, DEFAULT_LIMITS, type EmitOptions, type ShaderText } from './options.js';
-import { rangesOf } from './range.js';
 import { type Plan, Shader } from './shader.js';
-import { doubleBuffered, stageOperands } from './stage.js';
 import { SCALAR_B, substitution } from './types.js';
-import { vectorised } from './vectors.js';
 
 /** Throws InputError on an ill-formed program, InfeasibleError where the device's limits are too small for it. */
 export function emitWgsl(launch: Launch, options: EmitOptions = {}): ShaderText {
@@ -30,57 +29,33 @@ export function emitWgsl(launch: Launch, options: EmitOptions = {}): ShaderText 
   const lanes = Math.min(launch.mapping.lanes, limits.max_lanes);
   const notes: string[] = [];
   if (lanes < launch.mapping.lanes) notes.push(`${launch.mapping.lanes} lanes are run as ${lanes}`);
-  const { program, added } = stageOperands(launch.program);
-  const plan = planOf(program, lanes, added, options);
-  const fitted = fitBuffers(plan, limits.workgroup_B, notes);
+  const plan: Plan = {
+    ...lanePlan(launch.program, lanes, options.subgroup ?? NO_SUBGROUPS),
+    f16: options.f16 === true,
+    counting: options.counting === true,
+    compact: options.compact === true,
+  };
+  const fitted = roomFor(plan, limits.workgroup_B, notes);
   return assemble(fitted.plan, launch.mapping.panel, fitted.workgroup_B, limits, notes);
 }
 
-function planOf(program: Program, lanes: number, added: ReadonlySet<Stmt>, options: EmitOptions): Plan {
-  const atomic = new Set<Tensor>();
-  forEachStmt(program.body, (s) => {
-    if (s.kind === 'scatter' && s.combine !== 'set') atomic.add(s.to.tensor);
-  });
-  const ranges = rangesOf(program);
-  const grids = laneGrids(program, lanes);
-  return {
-    program,
-    lanes,
-    f16: options.f16 === true,
-    subgroup: options.subgroup ?? NO_SUBGROUPS,
-    counting: options.counting === true,
-    compact: options.compact === true,
-    grids,
-    vec: vectorised(program, grids, ranges, atomic),
-    atomic,
-    buffers: doubleBuffered(program),
-    uncounted: added,
-    ranges,
-  };
-}
-
-/** Gives tiles two buffers while workgroup memory lasts, smallest first. */
-function fitBuffers(plan: Plan, workgroup_B: number, notes: string[]): { plan: Plan; workgroup_B: number } {
+/** The plan with as many double buffers as workgroup memory has room for. */
+function roomFor(plan: Plan, workgroup_B: number, notes: string[]): { plan: Plan; workgroup_B: number } {
   const sh = new Shader(plan);
   const shared = plan.program.tiles.filter((t) => t.level === 'shared');
   const size = (t: Tile): number => Math.ceil((t.rows * t.cols * SCALAR_B[sh.type(t)]) / 16) * 16;
-  let total = shared.reduce((n, t) => n + size(t), 0);
+  let used = shared.reduce((n, t) => n + size(t), 0);
   forScratch(sh, (elements) => {
-    total += elements * SCALAR_B.f32;
+    used += elements * SCALAR_B.f32;
   });
-  if (total > workgroup_B)
+  if (used > workgroup_B)
     throw new InfeasibleError(
-      `${plan.program.name} needs ${total} B of workgroup memory, the device has ${workgroup_B} B; choose smaller tiles`,
+      `${plan.program.name} needs ${used} B of workgroup memory, the device has ${workgroup_B} B; choose smaller tiles`,
     );
-  const buffers = new Map(plan.buffers);
-  for (const t of [...buffers.keys()].sort((a, b) => size(a) - size(b))) {
-    if (total + size(t) <= workgroup_B) total += size(t);
-    else {
-      buffers.delete(t);
-      notes.push(`${t.name} has one buffer for its ${t.stages} stages: workgroup memory has no room for two`);
-    }
-  }
-  return { plan: { ...plan, buffers }, workgroup_B: total };
+  const { buffers, total_B, left } = fitBuffers(plan, size, used, workgroup_B);
+  for (const t of left)
+    notes.push(`${t.name} has one buffer for its ${t.stages} stages: workgroup memory has no room for two`);
+  return { plan: { ...plan, buffers }, workgroup_B: total_B };
 }
 
 function assemble(
@@ -92,18 +67,17 @@ function assemble(
 ): ShaderText {
   const { program, lanes } = plan;
   const sh = new Shader(plan);
-  const nodes = lower(sh, program);
-  placeBarriers(nodes);
+  const nodes = stepsOf(plan);
   const tracked = sharedTensors(program);
   let barriers = 0;
-  const write = (list: readonly Node[]): void => {
+  const write = (list: readonly Node<Step>[]): void => {
     for (const n of list) {
       if (n.barrier) {
         barriers++;
         sh.line('workgroupBarrier();');
         if (tracked.size > 0) sh.line('storageBarrier();');
       }
-      if (n.kind === 'work') n.emit();
+      if (n.kind === 'work') emitStep(sh, n);
       else {
         const { index, from, to } = n.loop;
         const name = sh.name(index);

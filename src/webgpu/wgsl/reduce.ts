@@ -3,7 +3,8 @@
  * by subgroup operations, where the device has them; what is left meets in workgroup memory (kernel/meeting.ts).
  */
 import type { Reduce, ReduceOp } from '../../kernel/ir.js';
-import { gridFor, type LaneGrid, type Reduction, reductionOf, shareOf } from '../../kernel/lanes.js';
+import { reductionIn } from '../../kernel/lane-plan.js';
+import { type LaneGrid, type Reduction, shareOf } from '../../kernel/lanes.js';
 import { leftAfter } from '../../kernel/meeting.js';
 import { colAt } from './compute.js';
 import { literal } from './fx.js';
@@ -33,10 +34,8 @@ export interface ReducePlan extends Reduction {
 }
 
 export function planReduce(sh: Shader, s: Reduce): ReducePlan {
-  const held = [s.from, s.to].find((t) => t.level === 'register');
-  const grid = held ? sh.share(held).grid : gridFor([s], [s.from], sh.plan.lanes);
   const type = sh.type(s.to) === 'i32' && sh.type(s.from) === 'i32' ? 'i32' : 'f32';
-  return { ...reductionOf(s, grid, sh.plan.lanes, sh.plan.subgroup), grid, type };
+  return { ...reductionIn(sh.plan, s), type };
 }
 
 /** What the parts of a reduction share: addresses, guards and the type they fold in. */
