@@ -45,29 +45,39 @@ export function callOf(kind: TableKind, row: Row, place: string, device?: string
   return call;
 }
 
-/** A call with what was picked for each of its ops. */
+/** A call with what was picked for each of the ops that it runs; the main op's stands last. */
 export interface Mapped {
   readonly call: Call;
-  readonly choices: readonly Choice[];
+  readonly steps: readonly { readonly op: Op; readonly choice: Choice }[];
 }
 
 /** @throws InfeasibleError when an op fits no kernel */
 export function mapCall(call: Call, machine: ResourceGraph, mapper: Mapper): Mapped {
-  const context = JSON.stringify(call.context);
-  const choices = call.ops.map((op) =>
-    mapper.map(op, machine, {
-      objective: 'time',
-      context,
-      evaluate: (launches: readonly Launch[]) => evaluateLaunches(launches, machine, call.context),
-    }),
-  );
-  return { call, choices };
+  const ops = call.ops.filter((op) => !call.skips?.(op, machine));
+  return { call, steps: ops.map((op) => ({ op, choice: choose(op, call, machine, mapper) })) };
+}
+
+/** Under the framework's choices where the machine can follow them, the best otherwise. */
+function choose(op: Op, call: Call, machine: ResourceGraph, mapper: Mapper): Choice {
+  const options = {
+    objective: 'time',
+    context: JSON.stringify(call.context),
+    evaluate: (launches: readonly Launch[]) => evaluateLaunches(launches, machine, call.context),
+  } as const;
+  const pins = call.pins?.(op, machine);
+  if (pins)
+    try {
+      return mapper.map(op, machine, { ...options, pins });
+    } catch (e) {
+      if (!(e instanceof InfeasibleError)) throw e;
+    }
+  return mapper.map(op, machine, options);
 }
 
 /** Seconds of a call whose choices stand, on a machine that may be another than they were made for. */
-export function timeOf({ call, choices }: Mapped, machine: ResourceGraph): number {
+export function timeOf({ call, steps }: Mapped, machine: ResourceGraph): number {
   let time_s = call.host_s ?? 0;
-  for (const { launches } of choices) time_s += evaluateLaunches(launches, machine, call.context).time_s;
+  for (const { choice } of steps) time_s += evaluateLaunches(choice.launches, machine, call.context).time_s;
   return time_s;
 }
 
@@ -82,19 +92,19 @@ export interface Prediction {
   readonly choice: Choice;
 }
 
-export function predictCall({ call, choices }: Mapped, machine: ResourceGraph): Prediction {
+export function predictCall({ call, steps }: Mapped, machine: ResourceGraph): Prediction {
   let time_s = call.host_s ?? 0;
   let bound_s = time_s;
   let energy_J = 0;
   let run: RunResult | undefined;
-  call.ops.forEach((op, i) => {
-    run = inSequence(runLaunches(choices[i]!.launches, machine, call.context, 'steady'));
+  for (const { op, choice } of steps) {
+    run = inSequence(runLaunches(choice.launches, machine, call.context, 'steady'));
     time_s += run.time_s;
     energy_J += run.energy_J;
     bound_s += runBound(op, machine, call.context).time_s;
-  });
-  const main = call.ops.at(-1)!;
-  return { time_s, energy_J, bound_s, roofline_s: roofline(main, machine), run: run!, choice: choices.at(-1)! };
+  }
+  const main = steps.at(-1)!;
+  return { time_s, energy_J, bound_s, roofline_s: roofline(main.op, machine), run: run!, choice: main.choice };
 }
 
 /** Whether an error says that a row cannot run on a machine, which leaves it out. */
