@@ -41,4 +41,9 @@ export interface Nest {
   /** Loops that all einsums share, outside every nest's own, with what is kept across stages. */
   readonly shared: readonly NestLevel[];
   readonly stages: readonly Stage[];
+  /**
+   * Epochs in flight together: while one waits for what a spatial reduction or skew delays, others keep the arrays busy.
+   * 1 when absent: each waits.
+   */
+  readonly in_flight?: number;
 }

@@ -7,8 +7,10 @@ import { lowerGpu } from './gpu.js';
 import { GPU_CALIBRATION } from './gpu-calibration.js';
 import { GpuSchema } from './gpu-schema.js';
 import type { ResourceGraph } from './graph.js';
+import { lowerSpatial } from './spatial.js';
+import { SpatialSchema } from './spatial-schema.js';
 
-export const FAMILY_NAMES = ['gpu', 'cpu'] as const;
+export const FAMILY_NAMES = ['gpu', 'cpu', 'spatial'] as const;
 export type Family = (typeof FAMILY_NAMES)[number];
 
 export interface FamilyDefinition<S extends TSchema = TSchema> {
@@ -24,4 +26,7 @@ export const FAMILIES = {
     typeof GpuSchema
   >,
   cpu: { schema: CpuSchema, lower: lowerCpu, calibratable: [] } satisfies FamilyDefinition<typeof CpuSchema>,
+  spatial: { schema: SpatialSchema, lower: lowerSpatial, calibratable: [] } satisfies FamilyDefinition<
+    typeof SpatialSchema
+  >,
 } satisfies Record<Family, unknown>;

@@ -87,6 +87,8 @@ export interface Network {
   readonly multicast: { readonly x: boolean; readonly y: boolean };
   /** Along this direction partial sums are added on the way, so that one word arrives. */
   readonly reduce: { readonly x: boolean; readonly y: boolean };
+  /** Partial sums meet in a tree, ⌈log₂ places⌉ cycles deep; otherwise each place adds to its neighbour's, a cycle a place. */
+  readonly tree?: boolean;
   /** Neighbours hand words on, a place a cycle (operands arrive skewed); otherwise all places get them at once. */
   readonly systolic: boolean;
   /** A place can take from a neighbour what that one took a step before, instead of from the level above. */
@@ -166,6 +168,7 @@ export const MATH_FNS = [
   'exp2',
   'log2',
   'rcp',
+  'div',
   'rsqrt',
   'sqrt',
   'sin',
@@ -186,6 +189,7 @@ export const FLOPS = {
   exp2: 1,
   log2: 1,
   rcp: 1,
+  div: 1,
   rsqrt: 1,
   sqrt: 1,
   sin: 1,
@@ -200,6 +204,19 @@ export interface MathRate {
   readonly pJ: number;
   /** Pipe it occupies; functions of one pipe share its time. */
   readonly pipe: string;
+  /** Where the unit does it as a sequence of another function's steps; rate and energy above hold all of them. */
+  readonly sequence?: { readonly of: MathFn; readonly steps: number };
+}
+
+/** Where there is no divider: a reciprocal and a multiplication, at the pace of the slower; undefined without them. */
+export function division(math: Readonly<Record<string, MathRate>>): MathRate | undefined {
+  const { rcp, mul } = math;
+  if (!rcp || !mul) return undefined;
+  return {
+    ...(rcp.per_cycle <= mul.per_cycle ? rcp : mul),
+    latency_cycles: rcp.latency_cycles + mul.latency_cycles,
+    pJ: rcp.pJ + mul.pJ,
+  };
 }
 
 export interface Unit {
@@ -294,6 +311,11 @@ export function storeOf(machine: ResourceGraph, id: string): Store | undefined {
   return machine.stores.find((s) => s.id === id);
 }
 
+/** The store that shared tiles of a program live in: the farthest that programs fill themselves, unless it is a lane's. */
+export function tileStoreOf(machine: ResourceGraph): Store | undefined {
+  return machine.stores.find((s) => s.role === 'explicit' && s.id !== 'register' && s.instances === undefined);
+}
+
 /** Finds a link by its end points; undefined when the machine has none. */
 export function linkOf(machine: ResourceGraph, from: string, to: string): Link | undefined {
   return machine.links.find((l) => l.from === from && l.to === to);
@@ -310,6 +332,11 @@ export function mathRateOf(
     if (rate) return { unit, rate };
   }
   return undefined;
+}
+
+/** The rates of `fn` on `dtype` of all units that can, in their order. */
+export function mathRatesOf(machine: ResourceGraph, fn: MathFn, dtype: DType): MathRate[] {
+  return machine.units.flatMap((unit) => unit.math[`${fn}:${dtype}`] ?? unit.math[fn] ?? []);
 }
 
 /** The fastest matrix instruction for these dtypes; undefined when the machine has none. */

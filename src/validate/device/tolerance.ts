@@ -40,6 +40,7 @@ const ROUNDINGS = {
   exp2: 2 * (3 + 2 * 8),
   log2: 2 * 3,
   rcp: 2 * 2.5,
+  div: 2 * 2.5,
   rsqrt: 2 * 2,
   sqrt: 2 * 4.5,
   // absolute error 2^−11 inside ±π
