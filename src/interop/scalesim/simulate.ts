@@ -3,54 +3,59 @@
  * where it counts otherwise: a wait for the far side twice, written lines that are not full as full, the results of
  * each output-stationary fold with its rows and columns on top, and the number of the last cycle instead of how many.
  */
+import { type Static, Type } from '@sinclair/typebox';
 import { occupancyOf, utilisationOf } from '../../engine/systolic/dataflow.js';
 import { type OperandTraffic, runSystolic, type Scratchpads, type SystolicRun } from '../../engine/systolic/run.js';
 import type { ScaleSimConfig } from './config.js';
 import type { Layer } from './topology.js';
 
-export interface OperandReport {
-  /** Words between scratchpad and array, and between DRAM and scratchpad. */
-  readonly sram_words: number;
-  readonly dram_words: number;
-  readonly dram_first_cycle: number;
-  readonly dram_last_cycle: number;
-  readonly sram_words_per_cycle: number;
-  readonly dram_words_per_cycle: number;
-}
+const Count = Type.Integer({ minimum: 0 });
+const OperandSchema = Type.Object({
+  sram_words: Type.Integer({ minimum: 0, description: 'between scratchpad and array' }),
+  dram_words: Type.Integer({ minimum: 0, description: 'between DRAM and scratchpad' }),
+  dram_first_cycle: Type.Integer({ description: 'before 0: there when the array starts' }),
+  dram_last_cycle: Type.Integer(),
+  sram_words_per_cycle: Type.Number({ minimum: 0 }),
+  dram_words_per_cycle: Type.Number({ minimum: 0 }),
+});
+const report = {
+  compute_cycles: Type.Integer({ minimum: 0, description: 'the array works, fill and drain included' }),
+  stall_cycles: Type.Integer({ minimum: 0, description: 'the array waits for a scratchpad' }),
+  cycles: Type.Integer({ minimum: 0, description: 'both' }),
+  cycles_with_prefetch: Type.Integer({ minimum: 0, description: 'and what is fetched before and written after' }),
+  utilisation: Type.Number({ minimum: 0, description: 'multiply–accumulates over what the array could do in cycles' }),
+  ifmap: OperandSchema,
+  filter: OperandSchema,
+  ofmap: OperandSchema,
+};
+const compute_utilisation = Type.Number({ minimum: 0, description: 'of what the array could do while it works' });
 
-export interface LayerReport {
-  /** Cycles the array works, those it waits, and both; then with what is fetched before and written after. */
-  readonly compute_cycles: number;
-  readonly stall_cycles: number;
-  readonly cycles: number;
-  readonly cycles_with_prefetch: number;
-  /** Multiply–accumulates over what the array could do in `cycles`. */
-  readonly utilisation: number;
-  readonly ifmap: OperandReport;
-  readonly filter: OperandReport;
-  readonly ofmap: OperandReport;
-}
-
-export interface LayerResult extends LayerReport {
-  readonly layer: string;
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  readonly folds: number;
-  /** Of what the array could do while it works, and its elements that hold work. */
-  readonly compute_utilisation: number;
-  readonly mapping_efficiency: number;
-  /** The same run as SCALE-Sim 3 counts it. */
-  readonly as_scale_sim: LayerReport & { readonly compute_utilisation: number };
-}
-
-export interface ScaleSimResult {
-  readonly machine: string;
-  readonly array: { readonly rows: number; readonly cols: number; readonly dataflow: string };
-  readonly cycles: number;
-  readonly layers: readonly LayerResult[];
-  readonly warnings: readonly string[];
-}
+export const ScaleSimSchema = Type.Object({
+  machine: Type.String(),
+  array: Type.Object({ rows: Count, cols: Count, dataflow: Type.String() }),
+  cycles: Type.Integer({ minimum: 1 }),
+  layers: Type.Array(
+    Type.Object({
+      layer: Type.String(),
+      m: Count,
+      n: Count,
+      k: Count,
+      folds: Count,
+      ...report,
+      compute_utilisation,
+      mapping_efficiency: Type.Number({ minimum: 0, description: 'elements that hold work, over folds' }),
+      as_scale_sim: Type.Object(
+        { ...report, compute_utilisation },
+        { description: 'the same run as SCALE-Sim 3 counts it' },
+      ),
+    }),
+  ),
+  warnings: Type.Array(Type.String()),
+});
+type OperandReport = Static<typeof OperandSchema>;
+export type ScaleSimResult = Static<typeof ScaleSimSchema>;
+export type LayerResult = ScaleSimResult['layers'][number];
+type LayerReport = Omit<LayerResult['as_scale_sim'], 'compute_utilisation'>;
 
 /** Runs the layers one after another. */
 export function simulateScaleSim(
@@ -97,7 +102,7 @@ function runLayer(config: ScaleSimConfig, { name, product }: Layer): LayerResult
     n: product.n,
     k: product.k,
     folds: folds.count[0] * folds.count[1],
-    ...report(run, macs, run.compute_cycles + run.stall_cycles, 0),
+    ...reportOf(run, macs, run.compute_cycles + run.stall_cycles, 0),
     compute_utilisation: utilisationOf(folds),
     mapping_efficiency: occupancyOf(folds),
     as_scale_sim: asScaleSim(),
@@ -106,7 +111,7 @@ function runLayer(config: ScaleSimConfig, { name, product }: Layer): LayerResult
   function asScaleSim(): LayerResult['as_scale_sim'] {
     const theirs = runSystolic(product, config, pads('scale-sim'));
     return {
-      ...report(theirs, macs, theirs.compute_cycles + theirs.stall_cycles - 1, their_writes),
+      ...reportOf(theirs, macs, theirs.compute_cycles + theirs.stall_cycles - 1, their_writes),
       compute_cycles: theirs.compute_cycles - 1,
       cycles_with_prefetch: theirs.total_cycles - 1,
       compute_utilisation:
@@ -115,7 +120,7 @@ function runLayer(config: ScaleSimConfig, { name, product }: Layer): LayerResult
   }
 }
 
-function report(run: SystolicRun, macs: number, cycles: number, extra_writes: number): LayerReport {
+function reportOf(run: SystolicRun, macs: number, cycles: number, extra_writes: number): LayerReport {
   const operand = (t: OperandTraffic, extra = 0): OperandReport => ({
     sram_words: t.near_words + extra,
     dram_words: t.far_words,
