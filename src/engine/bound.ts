@@ -156,6 +156,8 @@ function operandTypes(op: Op): [DType, DType] | undefined {
       return [op.a, op.b];
     case 'attention':
       return [op.q, op.kv];
+    case 'attention_backward':
+      return [op.dtype, op.dtype];
     default:
       return undefined;
   }
@@ -163,7 +165,7 @@ function operandTypes(op: Op): [DType, DType] | undefined {
 
 /** Exponentials that cannot be avoided: one per visible score or softmax element. */
 function exponentials(op: Op): number {
-  if (op.kind === 'attention') return attentionPairs(op) * op.heads;
+  if (op.kind === 'attention' || op.kind === 'attention_backward') return attentionPairs(op) * op.heads;
   if (op.kind === 'softmax') return op.rows * op.cols;
   return 0;
 }
@@ -178,6 +180,7 @@ function residentBytes(op: Op, capacity_B: number, context: Context): number {
   else if (op.kind === 'grouped_matmul') weight = op.groups * op.k * op.n * b(op.b);
   else if (op.kind === 'conv2d') weight = op.out_channels * op.in_channels * op.kernel ** 2 * b(op.b);
   else if (op.kind === 'attention') kv = read_B - op.batch * op.q_len * op.heads * op.head_dim * b(op.q);
+  else if (op.kind === 'attention_backward') kv = 2 * op.batch * op.kv_len * op.kv_heads * op.head_dim * b(op.dtype);
   else if (op.kind === 'gather') weight = read_B;
   const kept = (bytes: number, distance_B: number): number =>
     Number.isFinite(distance_B) ? Math.min(bytes, Math.max(0, capacity_B - distance_B)) : 0;
