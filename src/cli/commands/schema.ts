@@ -20,6 +20,7 @@ import { TraceHeaderSchema } from '../../workload/trace.js';
 import { type CommonOptions, common } from '../options.js';
 import { emit, jsonText } from '../output.js';
 import { plainTable } from '../style.js';
+import { ArraySchema } from './array.js';
 
 interface Entry {
   readonly what: string;
@@ -47,6 +48,7 @@ const SCHEMAS: Readonly<Record<string, Entry>> = {
   sweep: { what: 'sweep --json and explore --json', schema: () => SummarySchema },
   bounds: { what: 'bounds --json', schema: () => BoundsSchema },
   'bounds-workload': { what: 'bounds --workload --json', schema: () => CompositionSchema },
+  array: { what: 'array --json', schema: () => ArraySchema },
   reproduce: { what: 'reproduce --json', schema: () => ReproduceSchema },
   report: { what: 'report -o FILE.json', schema: () => ReportSchema },
 };
