@@ -1,17 +1,21 @@
 /** The memory that a replay goes through: a machine's last cache and DRAM, or another DRAM in its place. */
 import { basename, extname } from 'node:path';
+import { type Command, Option } from 'commander';
 import { InputError, unknownName } from '../base/errors.js';
+import type { Stateful } from '../engine/event/stateful.js';
 import type { ReplacementPolicy } from '../engine/memory/cache/replacement.js';
 import { type IniReading, parseIni } from '../engine/memory/dram/ini.js';
 import { AddressMapping } from '../engine/memory/dram/mapping.js';
 import type { DramSpec } from '../engine/memory/dram/spec.js';
 import { type DramFit, readDramTable } from '../engine/memory/dram/table.js';
+import { cacheLevelOf, USUAL_CACHE } from '../engine/memory/hierarchy.js';
 import type { CacheLevel } from '../engine/memory/replay.js';
 import type { PlaceToAddress } from '../engine/memory/trace/formats.js';
-import { linkOf, type ResourceGraph, storeOf } from '../machine/graph.js';
+import { storeOf } from '../machine/graph.js';
 import { resolveMachine } from '../machine/load.js';
 import { findFile, listFiles, openMachineSource } from './files.js';
 import { readText } from './io.js';
+import { wholeNumber } from './options.js';
 
 const INI_LIMIT_B = 1 << 20;
 
@@ -63,7 +67,7 @@ export async function openMemory(choice: MemoryChoice): Promise<Memory> {
       );
     dram = await openTable(name, { channels: store.slices, bandwidth_B_per_s: store.read_B_per_s });
   } else throw new InputError('expected -m MACHINE or --dram FILE');
-  const cache = graph && cacheOf(graph, dram, choice, warnings);
+  const cache = graph && cacheLevelOf(graph, dram, choice, (text) => warnings.push(text));
   return { machine: graph?.name ?? null, dram, ...(cache && { cache }), from_ini, warnings };
 }
 
@@ -79,54 +83,52 @@ async function openTable(name: string, fit?: DramFit): Promise<DramSpec> {
   });
 }
 
-/** The cache nearest the DRAM. Its ways are the user's: descriptions of machines do not state them. */
-function cacheOf(
-  graph: ResourceGraph,
-  dram: DramSpec,
-  { ways, replacement, seed, misses }: MemoryChoice,
-  warnings: string[],
-): CacheLevel | undefined {
-  const home = storeOf(graph, 'dram');
-  const store = graph.stores.find((s) => s.role === 'cache' && s.scope === 'machine');
-  if (!store || !home) return undefined;
-  const { line_B, sector_B, slices } = store;
-  const granule = line_B * ways * slices;
-  const capacity_B = Math.floor(store.capacity_B / granule) * granule;
-  if (capacity_B === 0)
-    throw new InputError(`${store.id} of ${store.capacity_B} B is too small for ${slices} slices of ${ways} ways`);
-  if (capacity_B !== store.capacity_B)
-    warnings.push(
-      `${store.id}: ${store.capacity_B} B do not split into ${slices} slices of whole sets of ${ways} lines; ${capacity_B} B are used`,
+/** Options of commands that can simulate under `event`. */
+export interface EventMemoryOptions {
+  readonly fidelity: string;
+  readonly memory: 'bandwidth' | 'stateful';
+  readonly memoryRequests: number;
+}
+
+export function eventMemoryOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--memory <model>',
+        'under event: cache and DRAM by blocks and bandwidth, or stateful, every line with its address',
+      )
+        .choices(['bandwidth', 'stateful'])
+        .default('bandwidth'),
+    )
+    .addOption(
+      new Option(
+        '--memory-requests <n>',
+        'lines and bursts of a launch worked through one by one; beyond, some channels stand for all',
+      )
+        .argParser(wholeNumber(1000, 1e12))
+        .default(4_000_000),
     );
-  const fetch_B = Math.min(line_B, Math.max(sector_B, home.sector_B));
-  // what all cores together can have in flight
-  const near = graph.links.find((l) => l.from === store.id && l.scope === 'core' && Number.isFinite(l.in_flight_B));
-  const in_flight_B = near ? near.in_flight_B * graph.cores.count : 256 * fetch_B * dram.organisation.channels;
-  const per_channel = Math.max(1, Math.floor(in_flight_B / fetch_B / dram.organisation.channels));
-  const toHome = linkOf(graph, home.id, store.id);
-  return {
-    id: store.id,
-    config: {
-      capacity_B,
-      line_B,
-      sector_B,
-      ways,
-      slices,
-      slice_hash: 'xor',
-      replacement,
-      write: 'back',
-      write_allocate: true,
-      fetch_on_write: false,
-      seed,
-    },
-    latency_s: store.latency_s + (store.far ? store.far.share * store.far.extra_latency_s : 0),
-    miss_latency_s: home.latency_s,
-    slice_B_per_s: store.read_B_per_s / slices,
-    fetch_B,
-    misses_per_channel: misses ?? per_channel,
-    read_pJ_per_B: store.read_pJ_per_B + (toHome?.pJ_per_B ?? 0),
-    write_pJ_per_B: store.write_pJ_per_B,
-  };
+}
+
+/**
+ * The memory that `event` is to run with, where the user asks for one with state.
+ * @throws InputError where the machine has no cache before its DRAM, or no table describes that, or the fidelity is another
+ */
+export async function openEventMemory(
+  machine: string,
+  set: readonly string[],
+  options: EventMemoryOptions,
+): Promise<Stateful | undefined> {
+  if (options.memory === 'bandwidth') return undefined;
+  needsEvent(options, '--memory stateful');
+  const { dram, cache } = await openMemory({ machine, set, reading: 'dramsim3', ...USUAL_CACHE });
+  if (!cache) throw new InputError(`--memory stateful: ${machine} has no cache before its DRAM`);
+  return { dram, cache, most_requests: options.memoryRequests };
+}
+
+/** @throws InputError when an option asks for what only the event engine gives. */
+export function needsEvent(options: { readonly fidelity: string }, what: string): void {
+  if (options.fidelity !== 'event') throw new InputError(`${what} needs --fidelity event`);
 }
 
 /** Requests that a cycle of the DRAM's clock can bring: what the cache's ports take, or one a channel. */

@@ -1,18 +1,20 @@
 /** Options of every command that replays a workload, and the replay itself. */
 import { type Command, Option } from 'commander';
 import { InputError } from '../base/errors.js';
+import type { Stateful } from '../engine/event/stateful.js';
 import type { Simulation } from '../engine/simulation.js';
 import { FIDELITIES, type Fidelity } from '../engine/types.js';
 import type { Machine } from '../machine/load.js';
 import type { Trace } from '../workload/op.js';
 import { openMachine } from './files.js';
+import { type EventMemoryOptions, eventMemoryOptions, openEventMemory } from './memory-parts.js';
 import { type CommonOptions, collect, common, splitSet } from './options.js';
 import { parsePins } from './pins.js';
 import { startProgress } from './progress.js';
 import type { Shown } from './timeline.js';
 import { openTrace } from './workload.js';
 
-export interface ReplayOptions extends CommonOptions {
+export interface ReplayOptions extends CommonOptions, EventMemoryOptions {
   readonly set?: readonly string[];
   readonly fidelity: Fidelity;
   readonly objective: 'time' | 'energy' | 'edp';
@@ -22,7 +24,7 @@ export interface ReplayOptions extends CommonOptions {
 }
 
 export function replayOptions(command: Command): Command {
-  return common(command)
+  return eventMemoryOptions(common(command))
     .addOption(
       new Option('--set <path=value>', 'override a field of the machine, or of the workload as workload.KEY').argParser(
         collect,
@@ -54,12 +56,14 @@ export interface Replayed {
   readonly simulation: Simulation;
   /** The launches of each op, in order. */
   readonly shown: readonly Shown[];
+  readonly memory?: Stateful;
 }
 
 /** @throws InputError, InfeasibleError */
 export async function replay(machineName: string, workload: string, options: ReplayOptions): Promise<Replayed> {
   const set = splitSet(options.set);
   const machine = await openMachine(machineName, set.machine);
+  const memory = await openEventMemory(machineName, set.machine, options);
   const trace = openTrace(workload, set.workload);
   const { simulate } = await import('../engine/simulate.js');
   const pins = parsePins(options.pin);
@@ -75,10 +79,11 @@ export async function replay(machineName: string, workload: string, options: Rep
       launch,
       strict,
       pins,
+      memory,
       onProgress: (done) => progress.update(done),
       onLaunches: (launches, context) => shown.push({ launches, context }),
     });
-    return { machine, trace, simulation, shown };
+    return { machine, trace, simulation, shown, ...(memory && { memory }) };
   } finally {
     progress.stop();
   }

@@ -2,16 +2,28 @@
 import type { Launch } from '../kernel/kernel.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import { runEvent } from './event/run.js';
+import { MemoryState, type Stateful } from './event/stateful.js';
 import { evaluateSteady, runSteady } from './steady/steady.js';
-import type { Context, RunResult, Traffic } from './types.js';
+import type { Context, MemoryDetail, RunResult, Traffic } from './types.js';
+
+export interface RunOptions {
+  /** Cache and DRAM with state and addresses; `event` only. */
+  readonly memory?: Stateful;
+}
+
+type Run = (launch: Launch, machine: ResourceGraph, context: Context) => RunResult;
 
 const ENGINES = {
-  steady: runSteady,
-  event: runEvent,
-} satisfies Record<'steady' | 'event', (launch: Launch, machine: ResourceGraph, context: Context) => RunResult>;
+  steady: () => runSteady,
+  event: ({ memory }) => {
+    if (!memory) return runEvent;
+    const state = new MemoryState();
+    return (launch, machine, context) => runEvent(launch, machine, context, { memory, state });
+  },
+} satisfies Record<'steady' | 'event', (options: RunOptions) => Run>;
 
 /**
- * Launches of one op, one after another.
+ * Launches of one op, one after another; memory with state keeps it from one to the next.
  * @throws InfeasibleError when one does not fit the machine
  */
 export function runLaunches(
@@ -19,8 +31,10 @@ export function runLaunches(
   machine: ResourceGraph,
   context: Context,
   fidelity: 'steady' | 'event',
+  options: RunOptions = {},
 ): RunResult[] {
-  return launches.map((l) => ENGINES[fidelity](l, machine, context));
+  const run = ENGINES[fidelity](options);
+  return launches.map((l) => run(l, machine, context));
 }
 
 /** Time and energy of launches in sequence under `steady`: the sums of `runLaunches`, without the records. */
@@ -72,6 +86,29 @@ export function inSequence(results: readonly RunResult[]): RunResult {
     bound_by: largest(byCause),
     busy_s: addRecords(results.map((r) => r.busy_s)),
     detail: first.detail,
+    ...addMemory(results.map((r) => r.memory)),
+  };
+}
+
+/** Counts add; channels are those of the launch of which the fewest were worked through. */
+function addMemory(details: readonly (MemoryDetail | undefined)[]): { memory?: MemoryDetail } {
+  const known = details.filter((d) => d !== undefined);
+  if (known.length === 0) return {};
+  const sum = (f: (d: MemoryDetail) => number): number => known.reduce((s, d) => s + f(d), 0);
+  return {
+    memory: {
+      channels: known[0]!.channels,
+      channels_simulated: Math.min(...known.map((d) => d.channels_simulated)),
+      requests: sum((d) => d.requests),
+      hits: addRecords(known.map((d) => d.hits)),
+      misses: addRecords(known.map((d) => d.misses)),
+      row_hits: sum((d) => d.row_hits),
+      activates: sum((d) => d.activates),
+      read_commands: sum((d) => d.read_commands),
+      write_commands: sum((d) => d.write_commands),
+      extra_activate_J: sum((d) => d.extra_activate_J),
+      dram_command_J: addRecords(known.map((d) => d.dram_command_J)),
+    },
   };
 }
 

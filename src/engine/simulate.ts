@@ -8,6 +8,7 @@ import { type Choice, Mapper, type Objective, type Pins } from '../kernel/mapper
 import { type ResourceGraph, storeOf } from '../machine/graph.js';
 import { compulsoryBytesOf, flopsOf, type Op, type Trace } from '../workload/op.js';
 import { runBound } from './bound.js';
+import type { Stateful } from './event/stateful.js';
 import { addRecords, evaluateLaunches, inSequence, largest, runLaunches } from './run.js';
 import type { KernelSimulation, OpResult, Simulation } from './simulation.js';
 import { COLD, type Context, type Fidelity, type RunResult, type Traffic } from './types.js';
@@ -22,6 +23,8 @@ export interface SimulateOptions {
   readonly strict?: boolean;
   /** Shared over calls that use the same machine objects, so that equal ops are mapped once. */
   readonly mapper?: Mapper;
+  /** Cache and DRAM with state and addresses, under `event`. */
+  readonly memory?: Stateful;
   readonly onProgress?: (done: number, total: number) => void;
   /** Told the launches picked for each op, and their circumstances. */
   readonly onLaunches?: (launches: readonly Launch[], context: Context) => void;
@@ -110,7 +113,7 @@ function runOp(op: Op, machine: ResourceGraph, context: Context, options: OpOpti
       context: JSON.stringify(context.reuse_B) + context.launch,
       evaluate: (launches) => evaluateLaunches(launches, machine, context),
     });
-    run = inSequence(runLaunches(choice.launches, machine, context, options.fidelity));
+    run = inSequence(runLaunches(choice.launches, machine, context, options.fidelity, { memory: options.memory }));
     options.onLaunches?.(choice.launches, context);
   }
   return {
@@ -141,6 +144,7 @@ function figures(op: Op, run: RunResult, bound: RunResult) {
     bound_s: bound.time_s,
     clock_Hz: run.clock_Hz,
     busy_s: { ...run.busy_s },
+    ...(run.memory && { memory: { ...run.memory, hits: { ...run.memory.hits } } as OpResult['memory'] }),
   };
 }
 
@@ -153,6 +157,8 @@ export interface KernelOptions {
   readonly mapper?: Mapper;
   /** Kernels to choose from instead of the library's. */
   readonly kernels?: readonly Kernel[];
+  /** Cache and DRAM with state and addresses, under `event`. */
+  readonly memory?: Stateful;
 }
 
 /** One op on one kernel, as `tilewright kernel` shows it. */
@@ -172,7 +178,10 @@ export function simulateKernel(
     context: JSON.stringify(context.reuse_B) + context.launch,
     evaluate: (launches: readonly Launch[]) => evaluateLaunches(launches, machine, context),
   });
-  const runs = fidelity === 'bound' ? [bound] : runLaunches(choice.launches, machine, context, fidelity);
+  const runs =
+    fidelity === 'bound'
+      ? [bound]
+      : runLaunches(choice.launches, machine, context, fidelity, { memory: options.memory });
   const run = inSequence(runs);
   const stalls = 'stalls_s' in run ? { stalls_s: run.stalls_s as Record<string, number> } : {};
   return {
@@ -215,8 +224,7 @@ function contextsOf(trace: Trace, launch: 'graph' | 'eager'): Context[] {
     let between = 0;
     for (let j = Math.max(0, last + 1); j < i; j++) between += bytes[j]!;
     if (last < 0 && i > 0) between = step_B;
-    const uncached = (op.kind === 'attention' && !op.cached) || op.kind === 'attention_backward';
-    const fresh = uncached ? between : step_B;
+    const fresh = op.kind === 'attention' && !op.cached ? between : step_B;
     return { launch, reuse_B: { weight: step_B, activation: between, kv: fresh, index: between } };
   });
 }

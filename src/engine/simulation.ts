@@ -22,6 +22,32 @@ const common = {
   energy_by_part_J: Type.Unsafe<Record<string, number>>({ ...Bytes, description: 'sums to energy_J' }),
 };
 
+/** With `--memory stateful`. */
+const MemorySchema = Type.Optional(
+  Type.Object(
+    {
+      channels: Type.Integer({ minimum: 1 }),
+      channels_simulated: Type.Integer({ minimum: 1, description: 'fewer: these stand for all, counts are scaled up' }),
+      requests: Type.Number({ minimum: 0, description: 'lines and bursts worked through one by one' }),
+      hits: Type.Unsafe<Record<string, number>>({ ...Bytes, description: 'sectors, by store' }),
+      misses: Type.Unsafe<Record<string, number>>({ ...Bytes, description: 'sectors, by store' }),
+      row_hits: Type.Number({ minimum: 0, description: 'column commands to a row that was open' }),
+      activates: Type.Number({ minimum: 0 }),
+      read_commands: Type.Number({ minimum: 0 }),
+      write_commands: Type.Number({ minimum: 0 }),
+      extra_activate_J: Type.Number({
+        minimum: 0,
+        description: 'for rows opened more often than once for all that they hold; part of the energy of DRAM',
+      }),
+      dram_command_J: Type.Unsafe<Record<string, number>>({
+        ...Bytes,
+        description: 'of the memory devices alone, by command, from the DRAM table',
+      }),
+    },
+    { description: 'cache and DRAM with state, under event' },
+  ),
+);
+
 export const OpResultSchema = Type.Object(
   {
     id: Type.String(),
@@ -38,6 +64,7 @@ export const OpResultSchema = Type.Object(
       ...Bytes,
       description: 'busy time of each resource, spread evenly over cores',
     }),
+    memory: MemorySchema,
   },
   { description: 'figures are of one repeat' },
 );
@@ -80,6 +107,7 @@ export const KernelSimulationSchema = Type.Object(
     bound_s: Type.Number({ exclusiveMinimum: 0 }),
     clock_Hz: Type.Number({ exclusiveMinimum: 0 }),
     busy_s: Type.Unsafe<Record<string, number>>(Bytes),
+    memory: MemorySchema,
     launches: Type.Array(
       Type.Object({
         program: Type.String(),

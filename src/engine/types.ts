@@ -35,6 +35,26 @@ export interface Traffic {
 /** Energy by part; keys: matrix, vector, register, shared, l1, l2, dram, link, static (only those that apply). */
 export type EnergyByPart = Record<string, number>;
 
+/** What a far cache and a DRAM with state did. Cache counts are of sectors. */
+export interface MemoryDetail {
+  readonly channels: number;
+  /** Fewer than `channels`: these stand for all, and the counts below are scaled up. */
+  readonly channels_simulated: number;
+  /** Lines and bursts that were worked through one by one. */
+  readonly requests: number;
+  /** By store. */
+  readonly hits: Readonly<Record<string, number>>;
+  readonly misses: Readonly<Record<string, number>>;
+  readonly row_hits: number;
+  readonly activates: number;
+  readonly read_commands: number;
+  readonly write_commands: number;
+  /** For rows opened more often than once for all that they hold: beyond what the bytes of a stream take. */
+  readonly extra_activate_J: number;
+  /** Of the memory devices alone: activate, read, write, refresh. */
+  readonly dram_command_J: Readonly<Record<string, number>>;
+}
+
 /** Result of one launch, or of several in sequence. SI units. */
 export interface RunResult {
   readonly fidelity: Fidelity;
@@ -57,6 +77,8 @@ export interface RunResult {
   /** Busy time of each resource over the kernel, for "what limits next". */
   readonly busy_s: Record<string, number>;
   readonly detail?: RunDetail;
+  /** Under `event` with cache and DRAM modelled with state. */
+  readonly memory?: MemoryDetail;
 }
 
 /** How a launch lay on the machine. */

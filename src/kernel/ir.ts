@@ -112,7 +112,6 @@ export type FxOp =
   | 'exp2'
   | 'log2'
   | 'rcp'
-  | 'div'
   | 'rsqrt'
   | 'sqrt'
   | 'sin'
@@ -316,7 +315,6 @@ export const FX_CLASS = {
   exp2: 'exp2',
   log2: 'log2',
   rcp: 'rcp',
-  div: 'div',
   rsqrt: 'rsqrt',
   sqrt: 'sqrt',
   sin: 'sin',

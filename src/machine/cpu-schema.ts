@@ -5,7 +5,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { NAME_PATTERN } from './gpu-schema.js';
 import { Quantity } from './quantity.js';
-import { UncertaintySchema } from './uncertainty.js';
 
 const strict = { additionalProperties: false };
 const count = (what: string) => Quantity('count', what, { integer: true });
@@ -113,7 +112,6 @@ export const CpuSchema = Type.Object(
       { static: Quantity('power', 'drawn at work, whatever runs'), cap: Quantity('power', 'power limit') },
       strict,
     ),
-    uncertainty: Type.Optional(UncertaintySchema),
   },
   { ...strict, $id: 'cpu', title: 'CPU' },
 );

@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { Value } from '@sinclair/typebox/value';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type MemoryReport, MemoryReportSchema } from '../../src/engine/memory/report.js';
+import { type KernelSimulation, KernelSimulationSchema } from '../../src/engine/simulation.js';
 import { GOLDEN, HAS_GOLDEN } from '../engine/memory/support.js';
 import { built, run } from './spawn.js';
 
@@ -98,4 +99,20 @@ test('Ctrl-C ends a long replay with what was done so far', async () => {
   expect(json.interrupted).toBe(true);
   expect(json.requests).toBeGreaterThan(0);
   expect(json.requests).toBeLessThan(2_000_000);
+});
+
+test('a kernel goes through the same memory, line by line, and says what became of its lines', async () => {
+  const args = ['kernel', 'gemm', '-m', 'a100-sxm-80gb', '--shape', 'm=256,n=256,k=256', '--memory', 'stateful'];
+  const { code, stdout } = await run([...args, '--fidelity', 'event', '--json']);
+  expect(code).toBe(0);
+  const json: unknown = JSON.parse(stdout);
+  expect(Value.Check(KernelSimulationSchema, json)).toBe(true);
+  const { memory, moved_B } = json as KernelSimulation;
+  expect(memory).toMatchObject({ channels: 80, channels_simulated: 80 });
+  // bursts of 32 bytes; what is written stays in the cache
+  expect(memory!.read_commands * 32).toBe(2 * 256 * 256 * 2);
+  expect(moved_B['dram']).toBe(3 * 256 * 256 * 2);
+  const refused = await run(args);
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toContain('needs --fidelity event');
 });

@@ -15,16 +15,15 @@ import { resourceInWords } from '../../report/words.js';
 import { compulsoryBytesOf, type Op } from '../../workload/op.js';
 import { openMachine } from '../files.js';
 import { writeOutput } from '../io.js';
+import { type EventMemoryOptions, eventMemoryOptions, openEventMemory } from '../memory-parts.js';
 import { type CommonOptions, collect, common, splitSet } from '../options.js';
 import { emit } from '../output.js';
 import { parseAssignments } from '../pins.js';
 import { bold, plainTable } from '../style.js';
 import { isKernelFile, loadUserKernel } from '../user-kernels.js';
 
-interface Options extends CommonOptions {
-  readonly machine?: string;
-  readonly from?: string;
-  readonly topology?: string;
+interface Options extends CommonOptions, EventMemoryOptions {
+  readonly machine: string;
   readonly shape?: string;
   readonly dtype: DType;
   readonly tile?: string;
@@ -38,14 +37,12 @@ interface Options extends CommonOptions {
 }
 
 export function define(command: Command): void {
-  common(command)
+  eventMemoryOptions(common(command))
     .argument(
-      '[name]',
+      '<name>',
       'a kernel, a family to pick from (tilewright list kernels), or the path of a file with your own',
     )
-    .option('-m, --machine <name>', 'name of a machine, or a path to its file')
-    .option('--from <file>', 'another tool’s file in place of kernel and machine: a SCALE-Sim configuration')
-    .option('--topology <file.csv>', 'with --from: the layers of a SCALE-Sim configuration')
+    .requiredOption('-m, --machine <name>', 'name of a machine, or a path to its file')
     .option('--shape <key=value,…>', 'dimensions, such as m=4096,n=4096,k=4096')
     .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
     .option('--tile <key=value,…>', 'parameters of the kernel; those left out are searched')
@@ -66,16 +63,12 @@ export function define(command: Command): void {
       new Option('--launch <how>', 'from a captured graph, or one by one').choices(['graph', 'eager']).default('graph'),
     )
     .addOption(new Option('--set <path=value>', 'override a field of the machine').argParser(collect))
-    .action(async (name: string | undefined, options: Options) => {
-      if (options.from !== undefined) {
-        const { runFrom } = await import('../from.js');
-        return emit(options, await runFrom(options.from, options));
-      }
-      if (name === undefined) throw new InputError('expected a kernel (tilewright list kernels), or --from FILE');
-      if (options.machine === undefined) throw new InputError('expected a machine: -m NAME (tilewright list machines)');
+    .action(async (name: string, options: Options) => {
       const own = isKernelFile(name) ? [await loadUserKernel(name)] : undefined;
       const kernels = own ?? kernelsNamed(name);
-      const machine = await openMachine(options.machine, splitSet(options.set).machine);
+      const set = splitSet(options.set).machine;
+      const machine = await openMachine(options.machine, set);
+      const memory = await openEventMemory(options.machine, set, options);
       const shape = parseShape(options.shape ?? '', kernels[0]!.shape);
       const params = options.tile === undefined ? undefined : parseAssignments(options.tile, `--tile ${options.tile}`);
       const op = kernels[0]!.toOp(shape, options.dtype);
@@ -87,11 +80,12 @@ export function define(command: Command): void {
         kernels: own,
         params,
         context,
+        memory,
       });
       if (options.timeline) {
         if (options.fidelity !== 'event') throw new InputError('--timeline needs --fidelity event');
         const { timelineOf } = await import('../timeline.js');
-        const timeline = timelineOf([{ launches: choice.launches, context }], machine.graph);
+        const timeline = timelineOf([{ launches: choice.launches, context }], machine.graph, memory);
         writeOutput(options.timeline, JSON.stringify(timeline));
       }
       if (options.emit) {
@@ -177,6 +171,7 @@ function kernelText(result: KernelSimulation): string {
       ]),
     ),
   ];
+  if (result.memory) parts.push(memoryTable(result.memory));
   if (result.stalls_s)
     parts.push(
       plainTable(
@@ -185,4 +180,24 @@ function kernelText(result: KernelSimulation): string {
       ),
     );
   return parts.join('\n\n');
+}
+
+function memoryTable(m: NonNullable<KernelSimulation['memory']>): string {
+  const columns = m.read_commands + m.write_commands;
+  const share = (part: number, of: number) => ({ text: quantity(of > 0 ? part / of : 0, '%'), value: part });
+  const count = (value: number) => ({ text: quantity(value, ''), value });
+  const rows: [string, { text: string; value: number }][] = [
+    ...Object.keys(m.hits).map((s): [string, { text: string; value: number }] => [
+      `hits in ${s}`,
+      share(m.hits[s]!, m.hits[s]! + m.misses[s]!),
+    ]),
+    ['hits of open rows', share(m.row_hits, columns)],
+    ['activations', count(m.activates)],
+    ['channels worked through', { text: `${m.channels_simulated} of ${m.channels}`, value: m.channels_simulated }],
+    ...Object.entries(m.dram_command_J).map(([name, joules]): [string, { text: string; value: number }] => [
+      `DRAM devices, ${name}`,
+      { text: quantity(joules, 'J'), value: joules },
+    ]),
+  ];
+  return plainTable(['Memory', 'stateful'], rows);
 }

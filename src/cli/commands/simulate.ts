@@ -1,10 +1,10 @@
 /** `tilewright simulate -m MACHINE -w WORKLOAD`: replays a workload. */
 import type { Command } from 'commander';
-import { InputError } from '../../base/errors.js';
 import { runOf } from '../../report/from-simulation.js';
 import { textTable } from '../../report/table.js';
 import { energyTable, figuresTable, limitsTable, opsTable } from '../../report/tables.js';
 import { writeOutput } from '../io.js';
+import { needsEvent } from '../memory-parts.js';
 import { emit, note } from '../output.js';
 import { type Replayed, type ReplayOptions, replay, replayOptions, workloadOf } from '../replay.js';
 import { bold, STYLE, yellow } from '../style.js';
@@ -28,7 +28,10 @@ export function define(command: Command): void {
       for (const warning of replayed.simulation.warnings) note(options, `${yellow('warning:')} ${warning}`);
       if (options.timeline) {
         const { timelineOf } = await import('../timeline.js');
-        writeOutput(options.timeline, JSON.stringify(timelineOf(replayed.shown, replayed.machine.graph)));
+        writeOutput(
+          options.timeline,
+          JSON.stringify(timelineOf(replayed.shown, replayed.machine.graph, replayed.memory)),
+        );
       }
       await emit(options, { json: () => replayed.simulation, text: () => simulationText(replayed) });
     });
@@ -42,9 +45,4 @@ export function simulationText({ simulation, machine }: Pick<Replayed, 'simulati
     ...[figuresTable([run]), limitsTable(run), energyTable([run]), opsTable(run)].map((t) => textTable(t, STYLE)),
   ];
   return parts.join('\n\n');
-}
-
-/** @throws InputError when an option asks for what only the event engine gives. */
-export function needsEvent(options: { readonly fidelity: string }, what: string): void {
-  if (options.fidelity !== 'event') throw new InputError(`${what} needs --fidelity event`);
 }

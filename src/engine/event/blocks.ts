@@ -94,6 +94,11 @@ export class Placer {
   single = -1;
   /** Every placement is exactly one whole block, clipped alike: what is requested is what is fetched. */
   readonly exact: boolean;
+  /** Element of the tensor (in its strides) that is the first in range; of a gather, of row 0. */
+  offset = 0;
+  /** Elements from one row, and one column, to the next. */
+  readonly rowStride: number;
+  readonly colStride: number;
 
   private index: Float64Array | undefined;
   private readonly at: IntFn[];
@@ -102,6 +107,7 @@ export class Placer {
   private readonly limit: readonly [IntFn | undefined, IntFn | undefined];
   private readonly unitSide: 0 | 1 | -1;
   private readonly whole: number;
+  private readonly strides: readonly number[];
 
   constructor(
     readonly use: ViewUse,
@@ -122,6 +128,9 @@ export class Placer {
     const [r, c] = view.limit ?? [];
     this.limit = [r === undefined ? r : compileExpr(r, places), c === undefined ? c : compileExpr(c, places)];
     const strides = view.tensor.strides ?? blockedStrides(dims);
+    this.strides = strides;
+    this.rowStride = view.axes[0] < 0 ? 0 : strides[view.axes[0]]! * (use.scattered ? 1 : this.stepAlong[0]);
+    this.colStride = view.axes[1] < 0 ? 0 : strides[view.axes[1]]! * this.stepAlong[1];
     const unit = (d: number) => d >= 0 && strides[d] === 1;
     this.unitSide = unit(view.axes[1]) ? 1 : unit(view.axes[0]) ? 0 : -1;
     // Rows that follow one another in memory without a gap are one run.
@@ -143,9 +152,10 @@ export class Placer {
 
   /** False when nothing is in range. */
   place(env: Int32Array, base: number): boolean {
-    const { blocked, side, low, high } = this;
+    const { blocked, side, low, high, strides } = this;
     const dims = blocked.tensor.dims;
     const { tile } = this.use;
+    let offset = 0;
     let rows = tile.rows;
     let cols = tile.cols;
     let single = blocked.base;
@@ -163,6 +173,7 @@ export class Placer {
         }
       } else if (s < 0) {
         if (at < 0 || at >= dims[d]!) return false;
+        offset += at * strides[d]!;
         low[d] = high[d] = size === 1 ? at : Math.floor(at / size);
       } else {
         const step = this.stepAlong[s as 0 | 1];
@@ -172,6 +183,7 @@ export class Placer {
         const from = at < 0 ? Math.ceil(-at / step) : 0;
         const to = Math.min(s === 0 ? tile.rows : tile.cols, Math.ceil((end - at) / step));
         if (to <= from) return false;
+        offset += (at + from * step) * strides[d]!;
         if (s === 0) rows = to - from;
         else cols = to - from;
         low[d] = Math.floor((at + from * step) / size);
@@ -183,6 +195,7 @@ export class Placer {
     this.rows = rows;
     this.cols = cols;
     this.single = single;
+    this.offset = offset;
     return true;
   }
 

@@ -8,8 +8,8 @@
  * narrowest server, and a queue at any of them delays it.
  */
 import { CAUSE, type Cause } from './causes.js';
+import type { FarMemory } from './far.js';
 import type { EventHeap } from './heap.js';
-import type { Memory } from './memory.js';
 import type { Instr, Plan } from './plan.js';
 import type { CorePorts } from './port.js';
 import type { Rates } from './rates.js';
@@ -23,6 +23,8 @@ export const STEP = 1;
 /** A copy's first request leaves the core; its first byte is on its way from the cache. */
 export const REQUEST = 2;
 export const ARRIVE = 3;
+/** Memory with state goes on. */
+export const TICK = 4;
 
 export class Copies {
   /** When the last store so far has landed. */
@@ -41,7 +43,7 @@ export class Copies {
     private readonly rates: Rates,
     private readonly heap: EventHeap,
     private readonly slots: Slots,
-    private readonly memory: Memory,
+    private readonly memory: FarMemory,
     private readonly servers: CoreServers,
     private readonly ports: CorePorts,
     private readonly stalls: Float64Array,
@@ -115,9 +117,18 @@ export class Copies {
         return;
       }
     }
-    memory.fetch(t, now);
+    // What a copy moves is more than it seemed where its lines are known.
+    const { moved_B } = t;
+    const known = memory.fetch(t, now);
+    this.moved_B[t.instr.id] = this.moved_B[t.instr.id]! + t.moved_B - moved_B;
+    if (!known) return;
     if (t.first > now) heap.push(t.first, ARRIVE, id);
     else this.arrive(id, now);
+  }
+
+  /** Memory knows when a copy's bytes are there, which it did not when it was asked. */
+  whenKnown(t: Transfer, now: number): void {
+    this.heap.push(Math.max(now, t.first), ARRIVE, t.id);
   }
 
   /** From the cache over the core's link into the tile. */
@@ -126,9 +137,11 @@ export class Copies {
     const { hit_fs } = this.rates;
     const i = t.instr;
     const core = this.slots.core(t.slot);
+    // Where memory told late, the way on is booked from when the bytes came.
+    const from = Math.min(now, t.first);
     const l2 = this.memory.readCache(t, now);
-    const link = this.ports.receive(core, t.moved_B, i.name, now);
-    const port = i.toShared ? this.servers.throughPort(core, t.elements * i.near_B, now) : now;
+    const link = this.ports.receive(core, t.moved_B, i.name, from);
+    const port = i.toShared ? this.servers.throughPort(core, t.elements * i.near_B, from) : now;
     const end = Math.max(l2, link, port, t.last, t.lastRequest + t.extra_fs) + hit_fs;
     // The largest part of its time names the cause, should anybody wait for it.
     let cause: Cause = CAUSE.latency;

@@ -12,17 +12,12 @@
 import type { Context } from '../types.js';
 import { type Blocked, bytesOfBlock, type Placer } from './blocks.js';
 import { BlockCache } from './cache.js';
-import { END, type Instr, LOAD, LOOP, type Plan, STORE } from './plan.js';
+import { FarMemory, foreignShare, keptBefore, scrambled } from './far.js';
+import type { Instr, Plan } from './plan.js';
 import type { Rates } from './rates.js';
 import type { Transfer } from './transfer.js';
 
-export class Memory {
-  dramRead_B = 0;
-  dramWrite_B = 0;
-  /** Between cores and cache. */
-  cacheRead_B = 0;
-  cacheWrite_B = 0;
-  readonly remote_B: Record<string, { read_B: number; write_B: number }> = {};
+export class Memory extends FarMemory {
   private readonly cache: BlockCache | undefined;
   /** Bytes written to DRAM so far, others' included; when the room that stores need is there. */
   private served_B = 0;
@@ -31,56 +26,28 @@ export class Memory {
   private dramWriteFree = 0;
   private cacheReadFree = 0;
   private cacheWriteFree = 0;
-  private readonly remoteFree = new Map<string, { read: number; write: number }>();
   /** Where rows of gathers and scatters are not known, a fixed pseudo-random sequence stands for them. */
   private sequence = 0;
 
-  constructor(
-    private readonly plan: Plan,
-    private readonly rates: Rates,
-    context: Context,
-  ) {
+  constructor(plan: Plan, rates: Rates, context: Context) {
+    super(plan, rates);
     const { cache } = rates;
     if (cache) {
       this.cache = new BlockCache(plan.blocks, cache.capacity_B);
       this.warm(context, cache.capacity_B);
-    }
-    for (const name of rates.remote.keys()) {
-      this.remoteFree.set(name, { read: 0, write: 0 });
-      this.remote_B[name] = { read_B: 0, write_B: 0 };
     }
   }
 
   /** What earlier kernels left: the longest untouched first, so that it is pushed out first. */
   private warm(context: Context, capacity_B: number): void {
     const cache = this.cache!;
-    const before = this.plan.blocked
-      .filter((b) => b.tensor.role !== 'output' && b.tensor.home === undefined)
-      .map((b) => ({ b, reuse_B: b.tensor.role === 'scratch' ? 0 : context.reuse_B[b.tensor.kind] }))
-      .sort((x, y) => y.reuse_B - x.reuse_B);
-    for (const { b, reuse_B } of before) {
-      const fraction = Math.min(1, (capacity_B - reuse_B) / (b.elements * b.element_B));
-      if (!(fraction > 0)) continue;
+    for (const { blocked: b, fraction } of keptBefore(this.plan, context, capacity_B))
       for (let i = 0; i < b.blocks; i++)
         if (Math.floor((i + 1) * fraction) > Math.floor(i * fraction))
           cache.insert(b.base + i, bytesOfBlock(b, b.base + i), 0, 0);
-    }
-    let brought = 0;
-    let written = 0;
-    for (const b of this.plan.blocked) {
-      if (b.tensor.home !== undefined) continue;
-      const whole = b.elements * b.element_B;
-      const stored = Math.min(whole, storedAtMost(this.plan, b));
-      if (b.tensor.role === 'output' || b.tensor.role === 'inout') written += stored;
-      const found = before.find((x) => x.b === b);
-      const kept = found ? Math.max(0, Math.min(1, (capacity_B - found.reuse_B) / whole)) : 0;
-      const read = Math.min(whole, pickedAtMost(this.plan, b));
-      brought += b.tensor.role === 'output' || b.tensor.role === 'scratch' ? stored : read * (1 - kept);
-    }
-    cache.fillWithForeign(written > 0 ? Math.min(1, written / Math.max(brought, written)) : 0);
+    cache.fillWithForeign(foreignShare(this.plan, context, capacity_B));
   }
 
-  /** Unloaded latency of a copy as things stand, for the core's window. */
   latencyOf(t: Transfer): number {
     const { rates, cache } = this;
     if (t.remote) return rates.hit_fs + rates.remote.get(t.instr.placer!.blocked.tensor.home!)!.latency_fs;
@@ -89,33 +56,16 @@ export class Memory {
     return cache.has(t.single) ? rates.hit_fs : rates.hit_fs + rates.miss_fs;
   }
 
-  /** Sees to it that the copy's blocks are in the cache; sets when its first and last byte are. */
-  fetch(t: Transfer, now: number): void {
+  fetch(t: Transfer, now: number): boolean {
     t.first = now;
     t.last = now;
     const { placer } = t.instr;
     const b = placer!.blocked;
-    if (t.remote) {
-      const home = b.tensor.home!;
-      const r = this.rates.remote.get(home)!;
-      const free = this.remoteFree.get(home)!;
-      const from = Math.max(free.read, now);
-      free.read = from + Math.round(t.moved_B * r.read_fs_per_B);
-      t.first = from + r.latency_fs;
-      t.last = free.read + r.latency_fs;
-      t.extra_fs = r.latency_fs;
-      this.remote_B[home]!.read_B += t.moved_B;
-      return;
-    }
-    if (t.instr.scattered) {
-      this.fetchRows(t, now);
-      return;
-    }
-    if (t.single >= 0) {
-      this.fetchBlock(t, t.single, placer!.exact ? t.moved_B : -1, now);
-      return;
-    }
-    this.walk(t.low, t.high, b.step, b.base, (block) => this.fetchBlock(t, block, -1, now));
+    if (t.remote) this.fetchRemote(t, now);
+    else if (t.instr.scattered) this.fetchRows(t, now);
+    else if (t.single >= 0) this.fetchBlock(t, t.single, placer!.exact ? t.moved_B : -1, now);
+    else this.walk(t.low, t.high, b.step, b.base, (block) => this.fetchBlock(t, block, -1, now));
+    return true;
   }
 
   /** `bytes` < 0: the whole block. */
@@ -176,15 +126,9 @@ export class Memory {
   private rowBlock(b: Blocked, axis: number, picked: Float64Array | undefined, r: number): number {
     const block = b.block[axis]!;
     if (picked) return Math.floor(picked[r]! / block);
-    // integer hash "lowbias32" (C. Wellons, hash-prospector)
-    let x = (this.sequence++ + 0x9e3779b9) | 0;
-    x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
-    x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
-    x ^= x >>> 16;
-    return Math.floor(((x >>> 0) % b.tensor.dims[axis]!) / block);
+    return Math.floor((scrambled(this.sequence++) % b.tensor.dims[axis]!) / block);
   }
 
-  /** Books the cache's read port; returns when the copy is through. */
   readCache(t: Transfer, now: number): number {
     if (!this.cache || t.remote) return now;
     const bytes = t.moved_B / t.instr.sharers;
@@ -194,18 +138,10 @@ export class Memory {
     return this.cacheReadFree;
   }
 
-  /** A store's bytes reach the cache (or DRAM, where there is none); returns when the last is there. */
   write(i: Instr, placer: Placer, moved: number, now: number): number {
     const { cache, rates } = this;
     const b = placer.blocked;
-    if (i.remote) {
-      const home = b.tensor.home!;
-      const r = rates.remote.get(home)!;
-      const free = this.remoteFree.get(home)!;
-      free.write = Math.max(free.write, now) + Math.round(moved * r.write_fs_per_B);
-      this.remote_B[home]!.write_B += moved;
-      return free.write + r.latency_fs;
-    }
+    if (i.remote) return this.writeRemote(b, moved, now);
     if (!cache) return this.writeDram(moved, moved, now);
     // An atomic reads and writes in the cache.
     const time = Math.round(moved * rates.l2Write_fs_per_B * (i.atomic ? 2 : 1));
@@ -246,7 +182,6 @@ export class Memory {
     cache.write(block, bytes);
   }
 
-  /** Dirty bytes of outputs that the cache still holds when the kernel ends. */
   finish(): void {
     const { cache } = this;
     if (!cache) return;
@@ -303,31 +238,4 @@ export class Memory {
     }
     for (let i = low[d]!; i <= high[d]!; i++) this.walk(low, high, step, base + i * step[d]!, found, d + 1);
   }
-}
-
-/** Bytes that gathers outside of loops, one each per workgroup, can have picked; Infinity where others read the tensor. */
-function pickedAtMost(plan: Plan, b: Blocked): number {
-  let bytes = 0;
-  let depth = 0;
-  for (const i of plan.code) {
-    if (i.op === LOOP) depth++;
-    if (i.op === END) depth--;
-    if (i.op === LOOP && i.ahead.some((a) => a.placer!.blocked === b)) return Number.POSITIVE_INFINITY;
-    if (i.op !== LOAD || i.placer!.blocked !== b) continue;
-    if (!i.scattered || depth > 0) return Number.POSITIVE_INFINITY;
-    const { tile } = i.placer!.use;
-    bytes += tile.rows * tile.cols * b.element_B * plan.workgroups;
-  }
-  return bytes;
-}
-
-/** Bytes that stores to a tensor can have written, were each executed once per workgroup. */
-function storedAtMost(plan: Plan, b: Blocked): number {
-  let bytes = 0;
-  for (const i of plan.instrs) {
-    if (i.op !== STORE || i.placer!.blocked !== b) continue;
-    const { tile } = i.placer!.use;
-    bytes += tile.rows * tile.cols * b.element_B * plan.workgroups;
-  }
-  return bytes;
 }

@@ -12,9 +12,10 @@ import type { ResourceGraph } from '../../machine/graph.js';
 import type { TimelineSink } from '../timeline.js';
 import type { Context, RunResult } from '../types.js';
 import type { CauseName } from './causes.js';
-import { planOf } from './plan.js';
-import { ratesOf } from './rates.js';
-import { simulate } from './sim.js';
+import { type Plan, planOf } from './plan.js';
+import { type Rates, ratesOf } from './rates.js';
+import { type Outcome, simulate } from './sim.js';
+import { MemoryState, type Stateful } from './stateful.js';
 import { tally } from './tally.js';
 
 export interface EventResult extends RunResult {
@@ -28,6 +29,10 @@ export interface EventResult extends RunResult {
 
 export interface EventOptions {
   readonly timeline?: TimelineSink;
+  /** Cache and DRAM with state and addresses, in place of blocks and bandwidth. */
+  readonly memory?: Stateful;
+  /** What earlier launches of the same op left there; changed. */
+  readonly state?: MemoryState;
 }
 
 /** Within this of the cap a clock is good enough. */
@@ -50,11 +55,17 @@ export function runEvent(
   const { control } = machine;
   homes.delete(machine.stores.find((s) => s.role === 'home')?.id ?? '');
   let events = 0;
+  const state = opts.state ?? new MemoryState();
+  const before = state.mark();
 
   const at = (clock_Hz: number, timeline: TimelineSink | undefined): EventResult => {
     timeline?.begin(`${program.name} on ${machine.name}`);
     const rates = ratesOf(machine, clock_Hz, homes);
-    const outcome = simulate(plan, rates, context, fit.workgroups_per_core, timeline);
+    state.backTo(before);
+    const resident = fit.workgroups_per_core;
+    const outcome = opts.memory
+      ? withState(plan, rates, context, resident, timeline, opts.memory, state)
+      : (simulate(plan, rates, context, resident, timeline) as Outcome);
     events += outcome.events;
     return tally(plan, rates, context, fit, outcome);
   };
@@ -69,6 +80,26 @@ export function runEvent(
   const best = underCap(first, control, (clock_Hz) => at(clock_Hz, undefined));
   const shown = opts.timeline ? at(best.clock_Hz, opts.timeline) : best;
   return done(shown.power_W <= control.power_cap_W ? shown : throttled(shown, control), events);
+}
+
+/** Runs with state, on as many channels as keep within the requests that may be made. */
+function withState(
+  plan: Plan,
+  rates: Rates,
+  context: Context,
+  resident: number,
+  timeline: TimelineSink | undefined,
+  memory: Stateful,
+  state: MemoryState,
+): Outcome {
+  for (;;) {
+    const had = state.channels ?? memory.dram.organisation.channels;
+    const limited = had > 1 ? memory : { ...memory, most_requests: Number.POSITIVE_INFINITY };
+    const outcome = simulate(plan, rates, context, resident, timeline, { memory: limited, state });
+    if (!('done' in outcome)) return outcome;
+    // half of them at most, and a fifth fewer than would just do
+    state.sample(Math.max(1, Math.floor(had * Math.min(0.5, 0.8 * outcome.done))));
+  }
 }
 
 const done = (r: EventResult, events: number): EventResult => {

@@ -9,7 +9,8 @@
 import type { TimelineSink } from '../timeline.js';
 import type { Context } from '../types.js';
 import { CAUSE, CAUSES, type Cause } from './causes.js';
-import { ARRIVE, Copies, DISPATCH, REQUEST, STEP } from './copies.js';
+import { ARRIVE, Copies, DISPATCH, REQUEST, STEP, TICK } from './copies.js';
+import type { FarMemory } from './far.js';
 import { EventHeap } from './heap.js';
 import { Memory } from './memory.js';
 import { COMPUTE, END, type Instr, LOAD, LOOP, type Plan, rasterise, STORE } from './plan.js';
@@ -17,12 +18,13 @@ import { CorePorts } from './port.js';
 import type { Rates } from './rates.js';
 import { CoreServers, type Draw } from './servers.js';
 import { LOADS, Slots } from './slots.js';
+import { type MemoryState, type Stateful, StatefulMemory } from './stateful.js';
 
 export interface Outcome {
   /** From the first dispatch to the last store's landing. */
   readonly time_fs: number;
   readonly events: number;
-  readonly memory: Memory;
+  readonly memory: FarMemory;
   /** Executions, requested and moved bytes of each instruction. */
   readonly executions: Float64Array;
   readonly requested_B: Float64Array;
@@ -41,14 +43,21 @@ export function simulate(
   context: Context,
   resident: number,
   timeline: TimelineSink | undefined,
-): Outcome {
-  return new Simulation(plan, rates, context, resident, timeline).run();
+  detail?: { readonly memory: Stateful; readonly state: MemoryState },
+): Outcome | Unfinished {
+  return new Simulation(plan, rates, context, resident, timeline, detail).run();
+}
+
+/** Memory had more requests to work through than it may: the share of the run that was done by then. */
+export interface Unfinished {
+  readonly done: number;
 }
 
 class Simulation {
   private readonly heap = new EventHeap(4096);
   private readonly stalls = new Float64Array(CAUSES.length);
-  private readonly memory: Memory;
+  private readonly memory: FarMemory;
+  private readonly stateful: StatefulMemory | undefined;
   private readonly servers: CoreServers;
   private readonly slots: Slots;
   private readonly copies: Copies;
@@ -67,21 +76,24 @@ class Simulation {
     context: Context,
     private readonly resident: number,
     timeline: TimelineSink | undefined,
+    detail: { readonly memory: Stateful; readonly state: MemoryState } | undefined,
   ) {
     const { count } = rates.machine.cores;
     const draw: Draw | undefined =
       timeline && ((core, ...rest) => timeline.wants(core) && timeline.slice(core, ...rest));
-    this.memory = new Memory(plan, rates, context);
+    this.stateful = detail && new StatefulMemory(plan, rates, context, detail.memory, detail.state);
+    this.memory = this.stateful ?? new Memory(plan, rates, context);
     this.servers = new CoreServers(plan, rates, draw);
     this.slots = new Slots(plan, count, resident);
     const ports = new CorePorts(rates, draw);
     this.copies = new Copies(plan, rates, this.heap, this.slots, this.memory, this.servers, ports, this.stalls);
     this.causeOfServer = plan.coster.names.map((name) => CAUSE[name as keyof typeof CAUSE]);
     this.load = new Int32Array(count);
+    this.stateful?.attach(this.heap, TICK, (t, now) => this.copies.whenKnown(t, now));
   }
 
-  run(): Outcome {
-    const { heap, copies, slots } = this;
+  run(): Outcome | Unfinished {
+    const { heap, copies, slots, stateful } = this;
     heap.push(0, DISPATCH, 0);
     this.dispatchPending = true;
     while (heap.pop()) {
@@ -95,6 +107,10 @@ class Simulation {
         case REQUEST:
           copies.request(heap.arg, heap.time);
           break;
+        case TICK:
+          if (stateful!.over) return { done: this.progress() };
+          stateful!.tick(heap.time);
+          break;
         default:
           this.dispatchPending = false;
           this.dispatch(heap.time);
@@ -102,7 +118,8 @@ class Simulation {
     }
     if (this.nextWorkgroup < this.plan.workgroups || slots.busy.includes(1))
       throw new Error(`internal: ${this.plan.launch.program.name} came to a standstill`);
-    const time_fs = Math.max(this.lastEnd, copies.lastLanding);
+    const settled = stateful ? Math.ceil(stateful.lines.settled_fs) : 0;
+    const time_fs = Math.max(this.lastEnd, copies.lastLanding, settled);
     let held = 0;
     for (let s = 0; s < slots.count; s++) {
       if (slots.freeSince[s] === 0) continue;
@@ -120,6 +137,20 @@ class Simulation {
       computing_fs: this.computing,
       slots: Math.max(1, held),
     };
+  }
+
+  /** Share of the workgroups' iterations (of their first loop) that are done. */
+  private progress(): number {
+    const { slots, plan } = this;
+    let done = this.nextWorkgroup;
+    const index = plan.code.find((i) => i.op === LOOP)?.index ?? -1;
+    for (let s = 0; s < slots.count; s++) {
+      if (slots.busy[s] === 0) continue;
+      const to = index < 0 ? 0 : slots.loopTo[s * plan.loops]!;
+      const from = index < 0 ? 0 : slots.loopFrom[s * plan.loops]!;
+      done -= to > from ? 1 - (slots.env[s * plan.variables + index]! - from) / (to - from) : 1;
+    }
+    return done / plan.workgroups;
   }
 
   // ---------------------------------------------------------------- dispatch

@@ -1,6 +1,5 @@
 /** From what a run counted to the result that every engine gives. */
 import type { Fit } from '../../kernel/fit.js';
-import { tileStoreOf } from '../../machine/graph.js';
 import { energyByPart, totalEnergy } from '../energy.js';
 import type { Context, Traffic } from '../types.js';
 import { CAUSES, type CauseName } from './causes.js';
@@ -72,12 +71,13 @@ export function tally(plan: Plan, rates: Rates, context: Context, fit: Fit, outc
     else l1_B += far_B;
   }
   requested[rates.home.id] ??= none();
-  const sharedStore = tileStoreOf(machine);
+  const sharedStore = machine.stores.find((s) => s.id === 'shared');
   const registerStore = machine.stores.find((s) => s.id === 'register');
   if (sharedStore) requested[sharedStore.id] = askedShared;
   if (registerStore) requested[registerStore.id] = askedRegister;
 
   const { memory } = outcome;
+  const memoryDetail = memory.detail();
   const moved: Record<string, Traffic> = {
     [rates.home.id]: { read_B: memory.dramRead_B, write_B: memory.dramWrite_B },
   };
@@ -100,6 +100,7 @@ export function tally(plan: Plan, rates: Rates, context: Context, fit: Fit, outc
     else if (l.from === l1?.id) links[l.id] = l1_B;
   }
   const parts = energyByPart(machine, units, moved, links, clock_Hz, time_s);
+  if (memoryDetail) parts[rates.home.id] = (parts[rates.home.id] ?? 0) + memoryDetail.extra_activate_J;
   const energy_J = totalEnergy(parts);
 
   const busy: Record<string, number> = {};
@@ -145,6 +146,7 @@ export function tally(plan: Plan, rates: Rates, context: Context, fit: Fit, outc
       limited_by: fit.limited_by,
       waves: plan.workgroups / concurrent,
     },
+    ...(memoryDetail && { memory: memoryDetail }),
     stalls_s: stalls,
     computing_s: outcome.computing_fs / outcome.slots / FS,
     events: outcome.events,

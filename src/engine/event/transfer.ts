@@ -28,6 +28,13 @@ export class Transfer {
   /** Latency beyond a cache hit's. */
   extra_fs = 0;
   windowed = false;
+  /** Where its first element lies in its tensor, and its extents in range. */
+  offset = 0;
+  cols = 0;
+  /** When memory was asked, lines that are not there yet, and when it is through the ports of those that are. */
+  asked = 0;
+  open = 0;
+  through = 0;
 
   constructor(readonly id: number) {}
 
@@ -55,5 +62,9 @@ export class Transfer {
     this.last = 0;
     this.extra_fs = 0;
     this.windowed = false;
+    this.offset = placer.offset;
+    this.cols = placer.cols;
+    this.open = 0;
+    this.through = 0;
   }
 }

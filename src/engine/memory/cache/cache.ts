@@ -63,6 +63,8 @@ export class Cache {
   evicted = -1;
   evicted_dirty = 0;
 
+  /** Place of the line that `accessLine` met last. */
+  private at = 0;
   readonly sets: number;
   private readonly ways: number;
   private readonly slices: number;
@@ -146,6 +148,67 @@ export class Cache {
     this.fill(base + way, bit, write);
     this.replacement.touch(set, way, streaming);
     return LINE_MISS;
+  }
+
+  /**
+   * An access to the sectors of `mask` of a line, at once: those that were not there, and now are taken to be (or on
+   * their way). Write-back, allocating. What was given up stands in `evicted` and `evicted_dirty`. Counts by sector.
+   */
+  accessLine(line: number, mask: number, write: boolean): number {
+    const set = this.setOf(line);
+    const base = set * this.ways;
+    const { tags, counts } = this;
+    this.evicted = -1;
+    this.evicted_dirty = 0;
+    let way = 0;
+    while (way < this.ways && tags[base + way] !== line) way++;
+    if (way === this.ways) {
+      way = this.place(set, base);
+      tags[base + way] = line;
+      this.valid[base + way] = 0;
+      this.dirty[base + way] = 0;
+    }
+    const at = base + way;
+    this.at = at;
+    this.replacement.touch(set, way, false);
+    const before = this.valid[at]!;
+    const missing = mask & ~before;
+    if (missing !== 0) this.valid[at] = before | mask;
+    const n = popcount(mask);
+    const hits = missing === 0 ? n : n - popcount(missing);
+    if (write) {
+      this.dirty[at]! |= mask;
+      counts.writes += n;
+      counts.write_hits += hits;
+    } else {
+      counts.reads += n;
+      counts.read_hits += hits;
+      if (before !== 0 && missing !== 0) counts.sector_misses += n - hits;
+    }
+    return missing;
+  }
+
+  /** Marks more sectors of the line accessed last as there. */
+  widen(sectors: number): void {
+    this.valid[this.at]! |= sectors;
+  }
+
+  /** Calls `each` with every line that is dirty and its dirty sectors, in order of the sets; nothing changes. */
+  dirtyLines(each: (line: number, dirty: number) => void): void {
+    for (let i = 0; i < this.tags.length; i++) if (this.dirty[i] !== 0) each(this.tags[i]!, this.dirty[i]!);
+  }
+
+  /** All counts back to 0. */
+  resetCounts(): void {
+    for (const key of Object.keys(this.counts) as (keyof CacheCounts)[]) this.counts[key] = 0;
+  }
+
+  /** A cache of the same shape takes over the contents. */
+  copyTo(other: Cache): void {
+    other.tags.set(this.tags);
+    other.valid.set(this.valid);
+    other.dirty.set(this.dirty);
+    this.replacement.copyTo(other.replacement);
   }
 
   /** Marks more sectors of a line as there (fetched beside the one asked for); of a line that is gone, nothing. */

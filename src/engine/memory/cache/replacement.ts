@@ -7,6 +7,8 @@ export interface Replacement {
   touch(set: number, way: number, streaming: boolean): void;
   /** The way to give up, all ways holding lines. */
   victim(set: number): number;
+  /** One of the same policy and shape takes over the state. */
+  copyTo(other: Replacement): void;
 }
 
 /** Least recently used: the ways of each set in the order of their last use, oldest first; streaming lines stand first. */
@@ -35,6 +37,9 @@ class Lru implements Replacement {
   }
   victim(set: number): number {
     return this.order[set * this.ways]!;
+  }
+  copyTo(other: Replacement): void {
+    (other as Lru).order.set(this.order);
   }
 }
 
@@ -67,6 +72,9 @@ class TreePlru implements Replacement {
     for (let level = 0; level < this.levels; level++) node = node * 2 + ((bits >>> node) & 1);
     return node - (1 << this.levels);
   }
+  copyTo(other: Replacement): void {
+    (other as TreePlru).bits.set(this.bits);
+  }
 }
 
 /** Any way, by a seeded generator (xorshift32: Marsaglia, "Xorshift RNGs", 2003); a streaming line before all others. */
@@ -94,6 +102,10 @@ class RandomWay implements Replacement {
     x ^= x << 5;
     this.state = x >>> 0;
     return this.state % this.ways;
+  }
+  copyTo(other: Replacement): void {
+    (other as RandomWay).state = this.state;
+    (other as RandomWay).streaming.set(this.streaming);
   }
 }
 
