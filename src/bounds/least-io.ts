@@ -4,7 +4,7 @@
  * says. One family per file; the registry names them all.
  */
 import { compulsoryBytesOf, type Op, type OpKind, type OpOf } from '../workload/op.js';
-import { attentionTerms } from './families/attention.js';
+import { attentionBackwardTerms, attentionTerms } from './families/attention.js';
 import { convolutionTerms } from './families/convolution.js';
 import { groupedTerms, matmulTerms } from './families/matmul.js';
 import { rowTerms } from './families/rows.js';
@@ -34,6 +34,7 @@ export const FAMILIES = {
   matmul: matmulTerms,
   grouped_matmul: groupedTerms,
   attention: attentionTerms,
+  attention_backward: attentionBackwardTerms,
   conv2d: convolutionTerms,
   softmax: (op, M, cores, least_B) => rowTerms(op.rows, op.cols, op.dtype, M * cores, least_B),
   normalise: (op, M, cores, least_B) => rowTerms(op.rows, op.cols, op.dtype, M * cores, least_B),

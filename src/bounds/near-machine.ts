@@ -15,6 +15,8 @@ function formatsOf(op: Op): { operands: DType[]; accumulators: DType[] } {
       return { operands: [op.a, op.b], accumulators: [op.accumulate] };
     case 'attention':
       return { operands: [op.q, op.kv, 'bf16'], accumulators: [op.q === 'fp64' ? 'fp64' : 'fp32'] };
+    case 'attention_backward':
+      return { operands: [op.dtype], accumulators: [op.dtype === 'fp64' ? 'fp64' : 'fp32'] };
     default:
       return { operands: [], accumulators: [] };
   }

@@ -4,9 +4,7 @@
 import { bytesOf, type DType } from '../base/dtype.js';
 import { InputError } from '../base/errors.js';
 import type { ShapeKey } from '../kernel/kernel.js';
-import { ATTENTION_SHAPE, attentionOp } from '../kernel/library/attention_op.js';
 import { productFormats } from '../kernel/library/gemm.js';
-import { attentionBackwardCompulsory_B, attentionBackwardTerms } from './families/attention.js';
 import { fftPasses_B, fftTerm } from './families/fft.js';
 import { sparseTerm, triangularTerm } from './families/product.js';
 import { compulsory, type Term } from './term.js';
@@ -25,14 +23,6 @@ export interface Other {
 const sum_B = (dtype: DType): number => bytesOf(productFormats(dtype).accumulate);
 
 export const OTHERS = {
-  attention_backward: {
-    math: 'dQ, dK, dV from Q, K, V, O, dO and the sums of rows',
-    shape: ATTENTION_SHAPE,
-    terms(shape, dtype, M) {
-      const op = attentionOp(shape, dtype);
-      return [compulsory(attentionBackwardCompulsory_B(op)), ...attentionBackwardTerms(op, M)];
-    },
-  },
   fft: {
     math: 'radix-2 transform of n points',
     shape: { n: { description: 'points, a power of two' } },

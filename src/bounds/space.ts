@@ -63,6 +63,25 @@ export const SPACES: { readonly [K in KernelName]?: AnySpace } = {
     ],
     fixed: [{ ...LONE, bk: 1, vk: 1 }],
   }),
+  attention_backward_fused: (op: OpOf<'attention_backward'>) => ({
+    pairs: [[axis('bkv', op.kv_len), axis('bq', op.q_len)]],
+    fixed: [LONE],
+  }),
+  attention_backward_two_sweeps: (op: OpOf<'attention_backward'>) => ({
+    pairs: [
+      [axis('bkv', op.kv_len), axis('bq', op.q_len)],
+      [axis('sq', op.q_len), axis('skv', op.kv_len)],
+    ],
+    fixed: [LONE],
+  }),
+  attention_backward_unfused: (op: OpOf<'attention_backward'>) => ({
+    pairs: [
+      [axis('bm', op.q_len), axis('bn', op.kv_len)],
+      [axis('vm', Math.max(op.q_len, op.kv_len)), axis('vn', op.head_dim)],
+      [axis('block', op.kv_len)],
+    ],
+    fixed: [{ ...LONE, bk: 1, vk: 1, rows: 1, softmax_groups: 1 }],
+  }),
   softmax: (op: OpOf<'softmax'>) => rowsIn(op.rows, op.cols),
   layernorm: (op: OpOf<'normalise'>) => rowsIn(op.rows, op.cols),
   rmsnorm: (op: OpOf<'normalise'>) => rowsIn(op.rows, op.cols),

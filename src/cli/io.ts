@@ -7,7 +7,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readFileSync,
   realpathSync,
@@ -18,6 +17,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { InputError } from '../base/errors.js';
+import { makeFolder } from '../explore/folder.js';
 
 /** Largest file that is read whole: descriptions are kilobytes, traces some megabytes. */
 export const READ_LIMIT_B = 256 * 1024 * 1024;
@@ -55,17 +55,6 @@ export function readText(path: string, limit_B = READ_LIMIT_B): string {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
     throw new InputError('cannot read: not UTF-8 text', path);
-  }
-}
-
-/** Makes a folder and those above it, one by one: Node's recursive mkdir never ends where /proc refuses. */
-export function makeFolder(path: string): void {
-  if (existsSync(path)) return;
-  makeFolder(dirname(path));
-  try {
-    mkdirSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 

@@ -6,7 +6,7 @@
 import { bytesOf, type DType } from '../base/dtype.js';
 import { positive } from '../base/errors.js';
 import { leastIo } from '../bounds/least-io.js';
-import { type MathFn, mathRateOf, type ResourceGraph } from '../machine/graph.js';
+import { type MathFn, mathRatesOf, type ResourceGraph } from '../machine/graph.js';
 import { attentionPairs, compulsoryBytesOf, flopsOf, type Op } from '../workload/op.js';
 import { energyByPart, totalEnergy } from './energy.js';
 import type { Context, RunResult, Traffic } from './types.js';
@@ -23,10 +23,11 @@ export function runBound(op: Op, machine: ResourceGraph, context: Context): RunR
   }
   const exps = exponentials(op);
   if (exps > 0) {
-    const found = mathRateOf(machine, 'exp2', 'fp32');
-    if (found) {
-      busy['special'] = exps / (found.rate.per_cycle * cores.count * control.clock.nominal_Hz);
-      units.vector_pJ += exps * found.rate.pJ;
+    const rates = mathRatesOf(machine, 'exp2', 'fp32');
+    if (rates.length > 0) {
+      const per_cycle = rates.reduce((sum, r) => sum + r.per_cycle, 0);
+      busy['special'] = exps / (per_cycle * cores.count * control.clock.nominal_Hz);
+      units.vector_pJ += exps * Math.min(...rates.map((r) => r.pJ));
     }
   }
 
@@ -35,7 +36,7 @@ export function runBound(op: Op, machine: ResourceGraph, context: Context): RunR
   const home = machine.stores.find((s) => s.role === 'home')!;
   const cache = machine.stores.find((s) => s.role === 'cache' && s.scope === 'machine');
   const own_B = Math.max(0, ...machine.units.map((u) => u.accumulator_B ?? 0));
-  const near_B = cores.shared_B + cores.registers_B + own_B;
+  const near_B = nearBytes(machine) + own_B;
   if (op.kind === 'collective') {
     const peer = machine.links.find((l) => l.to === 'peer');
     const bytes =
@@ -130,14 +131,21 @@ function arithmetic(
     'shuffle',
   ] satisfies MathFn[]) {
     for (const dtype of ['fp16', 'fp32'] satisfies DType[]) {
-      const found = mathRateOf(machine, fn, dtype);
-      if (!found || seen.has(found.rate.pipe)) continue;
-      seen.add(found.rate.pipe);
-      rate += found.rate.per_cycle;
-      pJ = pJ === 0 ? found.rate.pJ : Math.min(pJ, found.rate.pJ);
+      for (const found of mathRatesOf(machine, fn, dtype)) {
+        if (seen.has(found.pipe)) continue;
+        seen.add(found.pipe);
+        rate += found.per_cycle;
+        pJ = pJ === 0 ? found.pJ : Math.min(pJ, found.pJ);
+      }
     }
   }
   return rate > 0 ? { flop_per_s: rate * hz * 2, pJ_per_flop: pJ, part: 'vector' } : undefined;
+}
+
+/** What a core can keep, the elements of its arrays included. */
+function nearBytes({ arrays, cores, stores }: ResourceGraph): number {
+  if (!arrays) return cores.shared_B + cores.registers_B;
+  return stores.reduce((sum, s) => sum + (s.role === 'explicit' ? s.capacity_B * (s.instances ?? 1) : 0), 0);
 }
 
 function operandTypes(op: Op): [DType, DType] | undefined {
@@ -148,6 +156,8 @@ function operandTypes(op: Op): [DType, DType] | undefined {
       return [op.a, op.b];
     case 'attention':
       return [op.q, op.kv];
+    case 'attention_backward':
+      return [op.dtype, op.dtype];
     default:
       return undefined;
   }
@@ -155,7 +165,7 @@ function operandTypes(op: Op): [DType, DType] | undefined {
 
 /** Exponentials that cannot be avoided: one per visible score or softmax element. */
 function exponentials(op: Op): number {
-  if (op.kind === 'attention') return attentionPairs(op) * op.heads;
+  if (op.kind === 'attention' || op.kind === 'attention_backward') return attentionPairs(op) * op.heads;
   if (op.kind === 'softmax') return op.rows * op.cols;
   return 0;
 }
@@ -170,6 +180,7 @@ function residentBytes(op: Op, capacity_B: number, context: Context): number {
   else if (op.kind === 'grouped_matmul') weight = op.groups * op.k * op.n * b(op.b);
   else if (op.kind === 'conv2d') weight = op.out_channels * op.in_channels * op.kernel ** 2 * b(op.b);
   else if (op.kind === 'attention') kv = read_B - op.batch * op.q_len * op.heads * op.head_dim * b(op.q);
+  else if (op.kind === 'attention_backward') kv = 2 * op.batch * op.kv_len * op.kv_heads * op.head_dim * b(op.dtype);
   else if (op.kind === 'gather') weight = read_B;
   const kept = (bytes: number, distance_B: number): number =>
     Number.isFinite(distance_B) ? Math.min(bytes, Math.max(0, capacity_B - distance_B)) : 0;

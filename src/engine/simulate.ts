@@ -224,7 +224,8 @@ function contextsOf(trace: Trace, launch: 'graph' | 'eager'): Context[] {
     let between = 0;
     for (let j = Math.max(0, last + 1); j < i; j++) between += bytes[j]!;
     if (last < 0 && i > 0) between = step_B;
-    const fresh = op.kind === 'attention' && !op.cached ? between : step_B;
+    const uncached = (op.kind === 'attention' && !op.cached) || op.kind === 'attention_backward';
+    const fresh = uncached ? between : step_B;
     return { launch, reuse_B: { weight: step_B, activation: between, kv: fresh, index: between } };
   });
 }

@@ -7,7 +7,6 @@ import {
   existsSync,
   fsyncSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readFileSync,
   readSync,
@@ -19,6 +18,7 @@ import {
 import { join } from 'node:path';
 import { InputError } from '../base/errors.js';
 import type { Row } from './evaluate.js';
+import { makeFolder } from './folder.js';
 
 export const MANIFEST_FORMAT = 1;
 
@@ -60,7 +60,7 @@ export class RunFolder {
   static open(path: string, manifest: Manifest, fresh = false): RunFolder {
     const results = join(path, 'results.jsonl');
     try {
-      mkdirSync(path, { recursive: true });
+      makeFolder(path);
       takeLock(path);
     } catch (error) {
       throw error instanceof InputError ? error : new InputError(`cannot write: ${(error as Error).message}`, path);

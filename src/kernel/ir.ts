@@ -112,6 +112,7 @@ export type FxOp =
   | 'exp2'
   | 'log2'
   | 'rcp'
+  | 'div'
   | 'rsqrt'
   | 'sqrt'
   | 'sin'
@@ -315,6 +316,7 @@ export const FX_CLASS = {
   exp2: 'exp2',
   log2: 'log2',
   rcp: 'rcp',
+  div: 'div',
   rsqrt: 'rsqrt',
   sqrt: 'sqrt',
   sin: 'sin',

@@ -6,6 +6,7 @@ import type { DType } from '../base/dtype.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import type { Op, OpKind } from '../workload/op.js';
 import type { Program } from './ir.js';
+import type { Nest } from './nest.js';
 
 /** Tile sizes, stages, splits: whole numbers by name. */
 export type Params = Readonly<Record<string, number>>;
@@ -30,6 +31,8 @@ export interface Mapping {
   readonly cluster?: readonly [number, number];
   /** The unit that `mma` binds to: matrix instructions, or plain multiply–adds on each lane's register tile. */
   readonly mma: 'matrix' | 'vector';
+  /** On arrays of PEs: the nests that the program's cascade of einsums is laid out in; lanes and cores then play no part. */
+  readonly nest?: Nest;
 }
 
 /** One kernel launch. */

@@ -5,6 +5,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { NAME_PATTERN } from './gpu-schema.js';
 import { Quantity } from './quantity.js';
+import { UncertaintySchema } from './uncertainty.js';
 
 const strict = { additionalProperties: false };
 const count = (what: string) => Quantity('count', what, { integer: true });
@@ -112,6 +113,7 @@ export const CpuSchema = Type.Object(
       { static: Quantity('power', 'drawn at work, whatever runs'), cap: Quantity('power', 'power limit') },
       strict,
     ),
+    uncertainty: Type.Optional(UncertaintySchema),
   },
   { ...strict, $id: 'cpu', title: 'CPU' },
 );

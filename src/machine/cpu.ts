@@ -7,6 +7,7 @@ import { DTYPES, type DType } from '../base/dtype.js';
 import { InputError, unknownName } from '../base/errors.js';
 import type { Cpu } from './cpu-schema.js';
 import {
+  division,
   type Link,
   MATH_FNS,
   type MathFn,
@@ -203,6 +204,8 @@ function vectorUnit(cpu: Cpu, file: string): Unit {
       pJ_per_MAC: 0,
     });
   }
+  const divided = division(math);
+  if (divided) math['div'] ??= divided;
   for (const fn of MATH_FNS) if (!math[fn]) throw new InputError(`vector has no rate for '${fn}'`, file);
   return { id: 'vector', mma, math };
 }

@@ -5,6 +5,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { DTYPES, type DType } from '../base/dtype.js';
 import { Quantity } from './quantity.js';
+import { UncertaintySchema } from './uncertainty.js';
 
 const strict = { additionalProperties: false };
 const DTypeSchema = Type.Unsafe<DType>(Type.String({ enum: [...DTYPES] }));
@@ -226,6 +227,7 @@ export const GpuSchema = Type.Object(
     tdp: Quantity('power', 'board power limit'),
     price: Type.Optional(Quantity('price', 'of one board or module')),
     die_area: Type.Optional(Quantity('area', 'all compute dies')),
+    uncertainty: Type.Optional(UncertaintySchema),
   },
   { ...strict, $id: 'gpu', title: 'GPU' },
 );

@@ -7,6 +7,7 @@ import { InputError, unknownName } from '../base/errors.js';
 import type { Gpu } from './gpu-schema.js';
 import {
   type Cores,
+  division,
   type Link,
   MATH_FNS,
   type MathFn,
@@ -267,6 +268,8 @@ function vectorUnit(gpu: Gpu, file: string): Unit {
       });
     }
   }
+  const divided = division(math);
+  if (divided) math['div'] ??= divided;
   for (const fn of MATH_FNS) if (!math[fn]) throw new InputError(`vector has no rate for '${fn}'`, file);
   return { id: 'vector', mma, math };
 }

@@ -4,9 +4,9 @@ import type { ResourceGraph } from './graph.js';
 
 /** Paths whose value may be 0. */
 const MAY_BE_ZERO =
-  /(_pJ|pJ_per_B|pJ_per_MAC|latency_s|share|launch_\w+_s|kernel_\w+_s|interval_s|start_cycles|start_group_cycles|barrier_cycles|barrier_group_cycles|access_s|shared_reserved_B|voltage_floor|co_issue|serial|\.pJ)$/;
+  /(_pJ|pJ_per_B|pJ_per_MAC|latency_s|share|launch_\w+_s|kernel_\w+_s|interval_s|start_cycles|start_group_cycles|barrier_cycles|barrier_group_cycles|access_s|shared_reserved_B|static_W|voltage_floor|co_issue|serial|\.pJ)$/;
 /** Paths whose value may be Infinity: not a limit. */
-const MAY_BE_INFINITE = /in_flight_B$/;
+const MAY_BE_INFINITE = /(in_flight_B|power_cap_W)$/;
 
 /** Returns the graph. @throws InputError naming the first number or name that is wrong. */
 export function validGraph(graph: ResourceGraph, place: string): ResourceGraph {
@@ -14,6 +14,15 @@ export function validGraph(graph: ResourceGraph, place: string): ResourceGraph {
   unique(graph.stores, 'store', place);
   unique(graph.links, 'link', place);
   unique(graph.units, 'unit', place);
+  for (const array of graph.arrays ?? []) {
+    if (!graph.units.some((u) => u.id === array.unit))
+      throw new InputError(`an array's unit is '${array.unit}', which is no unit`, place);
+    unique(array.levels, `level of array '${array.unit}'`, place);
+    for (const level of array.levels)
+      for (const id of level.stores)
+        if (!graph.stores.some((s) => s.id === id))
+          throw new InputError(`level '${level.id}' of array '${array.unit}' has '${id}', which is no store`, place);
+  }
   const ends = new Set([...graph.stores.map((s) => s.id), 'peer', 'host']);
   for (const link of graph.links)
     for (const end of [link.from, link.to])

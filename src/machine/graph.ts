@@ -48,6 +48,70 @@ export interface Store {
   readonly atomics_per_s?: number;
   readonly read_pJ_per_B: number;
   readonly write_pJ_per_B: number;
+  /** Kinds of operand it may hold, where it is built for some alone (a spad of weights); any when absent. */
+  readonly holds?: readonly OperandRole[];
+  /** How many there are in the machine, where that is not told by `scope` (a spad in each PE). */
+  readonly instances?: number;
+  /** One word, where words have one size whatever they hold; the element's own size when absent. */
+  readonly word_B?: number;
+  /** Energy of a partial result written back, where it differs from that of a write. */
+  readonly update_pJ_per_B?: number;
+  /** Leakage of one instance in use, beside the machine's `static_W`. */
+  readonly leak_W?: number;
+  /** Instances that are accessed as one: their energy is shared; 1 when absent. */
+  readonly cluster?: number;
+  /** Storage for the metadata of compressed tensors. */
+  readonly metadata?: MetadataStore;
+}
+
+/** Beside a store's data: what tells where the elements that are kept belong. */
+export interface MetadataStore {
+  /** Per instance; Infinity when not a limit. */
+  readonly capacity_bits: number;
+  /** Bits of one access; 0: metadata takes no accesses. */
+  readonly width_bits: number;
+  /** Bits of one coordinate, run or pointer; absent: as many as its values need. */
+  readonly word_bits?: number;
+  /** Energy of one access. */
+  readonly read_pJ: number;
+  readonly write_pJ: number;
+  readonly update_pJ: number;
+}
+
+/** What an operand is to the operation that uses it. */
+export type OperandRole = 'input' | 'weight' | 'output';
+
+/** Wires from one instance of an array's level to the places below it. */
+export interface Network {
+  /** Along this direction one word sent serves all who want it; otherwise it is sent to each. */
+  readonly multicast: { readonly x: boolean; readonly y: boolean };
+  /** Along this direction partial sums are added on the way, so that one word arrives. */
+  readonly reduce: { readonly x: boolean; readonly y: boolean };
+  /** Partial sums meet in a tree, ⌈log₂ places⌉ cycles deep; otherwise each place adds to its neighbour's, a cycle a place. */
+  readonly tree?: boolean;
+  /** Neighbours hand words on, a place a cycle (operands arrive skewed); otherwise all places get them at once. */
+  readonly systolic: boolean;
+  /** A place can take from a neighbour what that one took a step before, instead of from the level above. */
+  readonly neighbours?: boolean;
+  /** Energy of one byte over one hop. */
+  readonly pJ_per_B: number;
+}
+
+/** A level of an array, as the loops of a nest bind to it. */
+export interface ArrayLevel {
+  readonly id: string;
+  /** Ids of the stores, side by side, that each place of this level has; none: loops only spread here. */
+  readonly stores: readonly string[];
+  /** Places of the next nearer level (of arithmetic, for the nearest) below one place of this. */
+  readonly fanout: { readonly x: number; readonly y: number };
+  readonly network: Network;
+}
+
+/** Processing elements in rows and columns (or one row), with the levels from home store to arithmetic, far to near. */
+export interface PeArray {
+  /** The unit whose operations its elements do together; rates there are of the whole array. */
+  readonly unit: string;
+  readonly levels: readonly ArrayLevel[];
 }
 
 /** A connection between two stores (ids), or of a device to its peers (`to: 'peer'`). */
@@ -104,6 +168,7 @@ export const MATH_FNS = [
   'exp2',
   'log2',
   'rcp',
+  'div',
   'rsqrt',
   'sqrt',
   'sin',
@@ -124,6 +189,7 @@ export const FLOPS = {
   exp2: 1,
   log2: 1,
   rcp: 1,
+  div: 1,
   rsqrt: 1,
   sqrt: 1,
   sin: 1,
@@ -138,6 +204,19 @@ export interface MathRate {
   readonly pJ: number;
   /** Pipe it occupies; functions of one pipe share its time. */
   readonly pipe: string;
+  /** Where the unit does it as a sequence of another function's steps; rate and energy above hold all of them. */
+  readonly sequence?: { readonly of: MathFn; readonly steps: number };
+}
+
+/** Where there is no divider: a reciprocal and a multiplication, at the pace of the slower; undefined without them. */
+export function division(math: Readonly<Record<string, MathRate>>): MathRate | undefined {
+  const { rcp, mul } = math;
+  if (!rcp || !mul) return undefined;
+  return {
+    ...(rcp.per_cycle <= mul.per_cycle ? rcp : mul),
+    latency_cycles: rcp.latency_cycles + mul.latency_cycles,
+    pJ: rcp.pJ + mul.pJ,
+  };
 }
 
 export interface Unit {
@@ -221,6 +300,8 @@ export interface ResourceGraph {
   readonly control: Control;
   readonly price_USD?: number;
   readonly die_area_mm2?: number;
+  /** Arrays that nests of loops are laid on; absent where cores run programs lane by lane. */
+  readonly arrays?: readonly PeArray[];
   /** Most devices one system links together over the peer link. */
   readonly max_peers: number;
 }
@@ -228,6 +309,11 @@ export interface ResourceGraph {
 /** Finds a store by id; undefined when the machine has none. */
 export function storeOf(machine: ResourceGraph, id: string): Store | undefined {
   return machine.stores.find((s) => s.id === id);
+}
+
+/** The store that shared tiles of a program live in: the farthest that programs fill themselves, unless it is a lane's. */
+export function tileStoreOf(machine: ResourceGraph): Store | undefined {
+  return machine.stores.find((s) => s.role === 'explicit' && s.id !== 'register' && s.instances === undefined);
 }
 
 /** Finds a link by its end points; undefined when the machine has none. */
@@ -246,6 +332,11 @@ export function mathRateOf(
     if (rate) return { unit, rate };
   }
   return undefined;
+}
+
+/** The rates of `fn` on `dtype` of all units that can, in their order. */
+export function mathRatesOf(machine: ResourceGraph, fn: MathFn, dtype: DType): MathRate[] {
+  return machine.units.flatMap((unit) => unit.math[`${fn}:${dtype}`] ?? unit.math[fn] ?? []);
 }
 
 /** The fastest matrix instruction for these dtypes; undefined when the machine has none. */

@@ -12,6 +12,7 @@ import { resolveFields, setField } from './fields.js';
 import type { ResourceGraph } from './graph.js';
 import { validGraph } from './graph-check.js';
 import { type Places, type ResolveExtends, readTree, type Tree } from './tree.js';
+import type { Uncertainty } from './uncertainty.js';
 
 export interface Machine {
   readonly name: string;
@@ -20,6 +21,8 @@ export interface Machine {
   readonly graph: ResourceGraph;
   /** Every number of the description by path, in its order, with unit, provenance and what the file said. */
   readonly fields: ReadonlyMap<string, Sourced>;
+  /** How far predictions are off by class of work, where the description says so. */
+  readonly uncertainty?: Uncertainty;
   readonly file: string;
 }
 
@@ -82,5 +85,6 @@ export async function resolveMachine(source: MachineSource, set: readonly string
   }
   const { plain, fields } = await resolveFields(tree, schema, places, file);
   const graph = validGraph(lower(plain as never, file), file);
-  return { name: graph.name, title: graph.title, family, graph, fields, file };
+  const uncertainty = plain['uncertainty'] as Uncertainty | undefined;
+  return { name: graph.name, title: graph.title, family, graph, fields, ...(uncertainty && { uncertainty }), file };
 }

@@ -7,6 +7,8 @@
  */
 import { asDType, bytesOf, type DType } from '../base/dtype.js';
 import type { Context } from '../engine/types.js';
+import type { Pins } from '../kernel/mapper.js';
+import type { ResourceGraph } from '../machine/graph.js';
 import type { Activation, ElementwiseFn, Op, OpOf } from '../workload/op.js';
 
 export interface Call {
@@ -21,6 +23,10 @@ export interface Call {
   readonly power_W?: number;
   /** Time spent by the host before the device is seen to finish, where it is inside the measurement. */
   readonly host_s?: number;
+  /** Whether another kernel of the call does this op along the way on that machine. */
+  skips?(op: Op, machine: ResourceGraph): boolean;
+  /** What the framework's dispatch fixes of how an op is computed. */
+  pins?(op: Op, machine: ResourceGraph): Pins | undefined;
 }
 export type Row = Readonly<Record<string, string>>;
 export type Skip = { readonly skip: string };

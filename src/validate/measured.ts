@@ -1,14 +1,10 @@
 /** A table of measured times beside the simulator: every row predicted, errors by group, and two baselines on the same rows. */
-import { csvFormat, csvParse } from 'd3-dsv';
-import { bytesOf } from '../base/dtype.js';
-import { InfeasibleError, InputError, TilewrightError } from '../base/errors.js';
-import { runBound } from '../engine/bound.js';
-import { evaluateLaunches, inSequence, runLaunches } from '../engine/run.js';
-import type { RunResult } from '../engine/types.js';
+import { csvFormat } from 'd3-dsv';
 import { Mapper } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
-import { compulsoryBytesOf, flopsOf, type Op } from '../workload/op.js';
-import { type Call, type Row, TABLES, type TableKind } from './calls.js';
+import type { Call, Row, TableKind } from './calls.js';
+import { callOf, isInfeasible, mapCall, predictCall, readTable } from './predict.js';
+import { ASSUMED_SPREAD, classesOf, intervalOf, type SpreadTable } from './spread.js';
 import { type Errors, errorsOf, kendallTau } from './statistics.js';
 
 export interface MeasuredRow {
@@ -20,6 +16,8 @@ export interface MeasuredRow {
   readonly predicted_s?: number;
   readonly lo_s?: number;
   readonly hi_s?: number;
+  /** What the interval goes by, from the narrowest class to the widest. */
+  readonly classes?: readonly string[];
   readonly kernel?: string;
   readonly tile?: string;
   readonly bound_by?: string;
@@ -47,38 +45,17 @@ export interface MeasuredReport extends Errors {
     bound_by: string;
   }[];
   readonly skipped: Record<string, number>;
-  readonly interval: string;
+  /** Share of the measured values inside the 90 % interval. */
+  readonly inside: number;
 }
-
-/**
- * Until a calibration states residuals, the interval is the spread that first-principles models of GPU kernels show
- * (a factor of 1.5 either way holds about nine in ten), and never below what no schedule can beat.
- */
-const PRIOR_FACTOR = 1.5;
-
-/** @throws InputError with file and line for a table that is not understood */
-export function readTable(text: string, file: string): { kind: TableKind; rows: Row[]; columns: string[] } {
-  const parsed = csvParse(text);
-  const columns = parsed.columns;
-  if (parsed.length === 0) throw new InputError('the table has no rows', file);
-  const kind = TABLES.find((t) => t.columns.every((c) => columns.includes(c)));
-  if (!kind) {
-    const near = [...TABLES].sort((a, b) => missing(a, columns).length - missing(b, columns).length)[0]!;
-    throw new InputError(
-      `columns are ${columns.join(', ')}; nearest known table '${near.name}' also needs ${missing(near, columns).join(', ')}`,
-      `${file}:1`,
-    );
-  }
-  return { kind, rows: parsed as unknown as Row[], columns };
-}
-
-const missing = (t: TableKind, columns: readonly string[]): string[] => t.columns.filter((c) => !columns.includes(c));
 
 export interface MeasuredOptions {
   readonly onProgress?: (done: number, total: number) => void;
   /** Only rows whose `device` column is this. */
   readonly device?: string;
   readonly mapper?: Mapper;
+  /** How far predictions for this machine are off. */
+  readonly spread?: SpreadTable;
 }
 
 export function predictTable(
@@ -91,83 +68,47 @@ export function predictTable(
   const mapper = options.mapper ?? new Mapper();
   const out = rows.map((row, i): MeasuredRow => {
     options.onProgress?.(i, rows.length);
-    let call: Call | { skip: string };
-    try {
-      call = kind.call(row);
-    } catch (e) {
-      throw new InputError((e as Error).message, `${file}:${i + 2}`);
-    }
+    const call = callOf(kind, row, `${file}:${i + 2}`, options.device);
     if ('skip' in call) return { row, skip_reason: call.skip };
-    if (call.device && options.device && call.device !== options.device)
-      return { row, skip_reason: `measured on ${call.device}` };
     try {
-      return predict(row, call, machine, mapper);
+      return predictRow(row, call, machine, mapper, options.spread ?? ASSUMED_SPREAD);
     } catch (e) {
-      if (e instanceof InfeasibleError || (e instanceof TilewrightError && e.exitCode === 3))
-        return { row, group: call.group, dtype: call.dtype, skip_reason: e.message };
+      if (isInfeasible(e)) return { row, group: call.group, dtype: call.dtype, skip_reason: e.message };
       throw e;
     }
   });
   return { rows: out, kind, columns };
 }
 
-function predict(row: Row, call: Call, machine: ResourceGraph, mapper: Mapper): MeasuredRow {
-  const context = JSON.stringify(call.context);
-  let main: { run: RunResult; kernel: string; tile: string } | undefined;
-  let time_s = call.host_s ?? 0;
-  let energy_J = 0;
-  let bound_s = call.host_s ?? 0;
-  for (const op of call.ops) {
-    const choice = mapper.map(op, machine, {
-      objective: 'time',
-      context,
-      evaluate: (launches) => evaluateLaunches(launches, machine, call.context),
-    });
-    const run = inSequence(runLaunches(choice.launches, machine, call.context, 'steady'));
-    time_s += run.time_s;
-    energy_J += run.energy_J;
-    bound_s += runBound(op, machine, call.context).time_s;
-    main = {
-      run,
-      kernel: choice.kernel,
-      tile: Object.entries(choice.params)
-        .map(([k, v]) => `${k}=${v}`)
-        .join(' '),
-    };
-  }
+export function predictRow(
+  row: Row,
+  call: Call,
+  machine: ResourceGraph,
+  mapper: Mapper,
+  spread: SpreadTable,
+): MeasuredRow {
+  const p = predictCall(mapCall(call, machine, mapper), machine);
+  const main = call.ops.at(-1)!;
+  const interval = intervalOf(spread, main, p.time_s);
   return {
     row,
     group: call.group,
     dtype: call.dtype,
     measured_s: call.measured_s,
-    predicted_s: time_s,
-    lo_s: Math.max(bound_s, time_s / PRIOR_FACTOR),
-    hi_s: time_s * PRIOR_FACTOR,
-    kernel: main!.kernel,
-    tile: main!.tile,
-    bound_by: main!.run.bound_by,
-    roofline_s: roofline(call.ops[call.ops.length - 1]!, machine),
-    power_W: energy_J / (time_s - (call.host_s ?? 0)),
+    predicted_s: p.time_s,
+    // never below what no schedule can beat
+    lo_s: Math.min(p.time_s, Math.max(p.bound_s, interval.lo_s)),
+    hi_s: interval.hi_s,
+    classes: classesOf(main, p.time_s),
+    kernel: p.choice.kernel,
+    tile: Object.entries(p.choice.params)
+      .map(([k, v]) => `${k}=${v}`)
+      .join(' '),
+    bound_by: p.run.bound_by,
+    roofline_s: p.roofline_s,
+    power_W: p.energy_J / (p.time_s - (call.host_s ?? 0)),
     measured_power_W: call.power_W,
   };
-}
-
-/** The roofline everyone draws: useful FLOPs at the rated peak of the dtype, compulsory bytes at the specified bandwidth. */
-function roofline(op: Op, machine: ResourceGraph): number {
-  const types = 'a' in op ? [op.a, op.b] : op.kind === 'attention' ? [op.q, op.kv] : undefined;
-  let rate = 0;
-  if (types) {
-    const wide = Math.max(bytesOf(types[0]!), bytesOf(types[1]!));
-    for (const unit of machine.units)
-      for (const m of unit.mma)
-        if (bytesOf(m.a) === wide || m.a === types[0]) rate = Math.max(rate, 2 * m.macs_per_cycle);
-  } else
-    for (const unit of machine.units)
-      for (const m of unit.mma) if (m.a === 'fp32') rate = Math.max(rate, 2 * m.macs_per_cycle);
-  const home = machine.stores.find((s) => s.role === 'home')!;
-  const { read_B, write_B } = compulsoryBytesOf(op);
-  const peak = rate * machine.cores.count * machine.control.clock.nominal_Hz;
-  return Math.max(rate > 0 ? flopsOf(op) / peak : 0, (read_B + write_B) / home.read_B_per_s);
 }
 
 export function summarise(rows: readonly MeasuredRow[], machine: string, table: string, file: string): MeasuredReport {
@@ -221,7 +162,7 @@ export function summarise(rows: readonly MeasuredRow[], machine: string, table: 
       bound_by: r.bound_by!,
     })),
     skipped,
-    interval: `a factor of ${PRIOR_FACTOR} either way, assumed; ${done.length ? Math.round((100 * inside) / done.length) : 0} % of the measured values fall inside`,
+    inside: done.length > 0 ? inside / done.length : 0,
   };
 }
 

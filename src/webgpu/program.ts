@@ -24,7 +24,7 @@ export interface RunOptions {
   readonly counting?: boolean;
   /** Store 16-bit floats as f16 where the device can; true when absent. */
   readonly f16?: boolean;
-  /** Reduce with subgroup shuffles; false when absent: WebGPU does not promise how lanes lie in subgroups. */
+  /** Reduce by subgroup operations where the device has them; true when absent. */
   readonly subgroups?: boolean;
   readonly limit_s?: number;
 }
@@ -52,6 +52,7 @@ export function emitOptions(
   options: Pick<RunOptions, 'f16' | 'subgroups' | 'counting'> = {},
 ): EmitOptions {
   const { limits, features } = info;
+  const numbered = features.includes('subgroups') && info.language_features.includes('subgroup_id');
   const limit = (name: string): number => {
     const v = limits[name];
     if (v === undefined) throw new InputError(`the adapter does not state ${name}`, info.name);
@@ -59,7 +60,7 @@ export function emitOptions(
   };
   return {
     f16: options.f16 !== false && features.includes('shader-f16'),
-    subgroup: options.subgroups && features.includes('subgroups') ? info.subgroup[0] : 0,
+    subgroup: options.subgroups !== false && numbered ? info.subgroup : undefined,
     workgroup_B: limit('maxComputeWorkgroupStorageSize'),
     max_lanes: Math.min(limit('maxComputeInvocationsPerWorkgroup'), limit('maxComputeWorkgroupSizeX')),
     max_workgroups: limit('maxComputeWorkgroupsPerDimension'),

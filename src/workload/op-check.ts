@@ -24,6 +24,8 @@ function faultOfKind(op: Op): string | undefined {
         return `q_len: ${op.q_len} queries, but a sequence has ${shortest} keys; causal queries are the last of them`;
       return undefined;
     }
+    case 'attention_backward':
+      return op.heads % op.kv_heads === 0 ? undefined : `kv_heads: ${op.kv_heads} does not divide heads ${op.heads}`;
     case 'grouped_matmul': {
       if (op.groups > op.rows) return `groups: ${op.groups} groups cannot each have one of ${op.rows} rows`;
       const rows = op.rows_by_group;

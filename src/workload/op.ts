@@ -111,9 +111,29 @@ export const OpSchemas = {
         Type.Boolean({ description: 'adds a learned bias per head and relative position to the scores (T5)' }),
       ),
       cached: Type.Optional(Type.Boolean({ description: 'keys and values are read from the cache' })),
+      statistics: Type.Optional(
+        Type.Boolean({ description: 'also writes the logarithm of each row’s sum of weights, for the backward pass' }),
+      ),
       q: DTypeSchema,
       kv: DTypeSchema,
       o: DTypeSchema,
+    },
+    { additionalProperties: false },
+  ),
+  /** dQ, dK and dV of attention from Q, K, V, O, dO and the logarithms of the rows' sums; scores are computed again. */
+  attention_backward: Type.Object(
+    {
+      kind: Type.Literal('attention_backward'),
+      ...common,
+      batch: dim('sequences'),
+      heads: dim('query heads'),
+      kv_heads: dim('key/value heads'),
+      q_len: dim('queries per sequence'),
+      kv_len: dim('keys per sequence'),
+      head_dim: dim('width of a head'),
+      causal: Type.Boolean(),
+      window: Type.Integer({ minimum: 0, default: 0, description: 'keys a query sees; 0: all' }),
+      dtype: DTypeSchema,
     },
     { additionalProperties: false },
   ),
@@ -308,7 +328,9 @@ export interface Trace {
  * Query–key pairs that the mask lets through, per head, summed over the batch. Queries are the last `q_len` of `kv_len`:
  * query i stands at p = kv − q_len + i; causal, it sees keys (p − window, p]; otherwise `window` keys around it.
  */
-export function attentionPairs(op: OpOf<'attention'>): number {
+export function attentionPairs(
+  op: Pick<OpOf<'attention'>, 'batch' | 'q_len' | 'kv_len' | 'causal' | 'window' | 'kv_lens'>,
+): number {
   const reach = op.window > 0 ? op.window : Number.POSITIVE_INFINITY;
   const pairsOf = (kv: number) => {
     if (!op.causal) return op.q_len * Math.min(kv, reach);
@@ -330,6 +352,9 @@ export function flopsOf(op: Op): number {
       return 2 * op.rows * op.n * op.k;
     case 'attention':
       return 4 * attentionPairs(op) * op.heads * op.head_dim;
+    // five products: the scores are not among the inputs
+    case 'attention_backward':
+      return 10 * attentionPairs(op) * op.heads * op.head_dim;
     case 'conv2d': {
       const [ho, wo] = convOut(op);
       return 2 * op.batch * op.out_channels * ho * wo * op.in_channels * op.kernel * op.kernel;
@@ -389,7 +414,17 @@ export function compulsoryBytesOf(op: Op): { read_B: number; write_B: number } {
         : op.batch * visibleKeys(op, op.kv_len);
       const q = op.batch * op.q_len * op.heads * op.head_dim;
       const bias = op.relative_bias ? op.heads * (op.q_len + op.kv_len - 1) * b(op.q) : 0;
-      return { read_B: q * b(op.q) + 2 * keys * op.kv_heads * op.head_dim * b(op.kv) + bias, write_B: q * b(op.o) };
+      const sums = op.statistics ? op.batch * op.q_len * op.heads * statistic_B(op.q) : 0;
+      return {
+        read_B: q * b(op.q) + 2 * keys * op.kv_heads * op.head_dim * b(op.kv) + bias,
+        write_B: q * b(op.o) + sums,
+      };
+    }
+    case 'attention_backward': {
+      const rows = op.batch * op.q_len * op.heads;
+      const q = rows * op.head_dim * b(op.dtype);
+      const kv = 2 * op.batch * visibleKeys(op, op.kv_len) * op.kv_heads * op.head_dim * b(op.dtype);
+      return { read_B: 3 * q + rows * statistic_B(op.dtype) + kv, write_B: q + kv };
     }
     case 'conv2d': {
       const [ho, wo] = convOut(op);
@@ -445,7 +480,10 @@ export function compulsoryBytesOf(op: Op): { read_B: number; write_B: number } {
   }
 }
 
+/** Bytes of a row's statistic: as wide as sums are. */
+const statistic_B = (dtype: DType): number => (dtype === 'fp64' ? 8 : 4);
+
 /** Keys of a sequence of `kv` that at least one of its queries sees. */
-function visibleKeys(op: OpOf<'attention'>, kv: number): number {
+function visibleKeys(op: Pick<OpOf<'attention'>, 'window' | 'q_len'>, kv: number): number {
   return op.window > 0 ? Math.min(kv, op.window + op.q_len - 1) : kv;
 }

@@ -55,7 +55,13 @@ function totals(phase: string, ops: readonly Op[]): PhaseSummary {
 
 /** Whether the op's work is products and sums of products. */
 export function isMatrix(op: Op): boolean {
-  return op.kind === 'matmul' || op.kind === 'grouped_matmul' || op.kind === 'attention' || op.kind === 'conv2d';
+  return (
+    op.kind === 'matmul' ||
+    op.kind === 'grouped_matmul' ||
+    op.kind === 'attention' ||
+    op.kind === 'attention_backward' ||
+    op.kind === 'conv2d'
+  );
 }
 
 /** Bytes of matrix parameters that one repeat reads (norms and biases are left out). */

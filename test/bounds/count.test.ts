@@ -3,6 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { liveBytes, requestedOf, requestedWithin } from '../../src/bounds/count.js';
 import { nearMachine } from '../../src/bounds/near-machine.js';
 import type { Kernel, Params } from '../../src/kernel/kernel.js';
+import { attention_backward_fused } from '../../src/kernel/library/attention_backward_fused.js';
+import { type AttentionBackward, attentionBackwardOp } from '../../src/kernel/library/attention_backward_op.js';
+import { attention_backward_two_sweeps } from '../../src/kernel/library/attention_backward_two_sweeps.js';
+import { attention_backward_unfused } from '../../src/kernel/library/attention_backward_unfused.js';
 import { attention_fused } from '../../src/kernel/library/attention_fused.js';
 import { type Attention, attentionOp } from '../../src/kernel/library/attention_op.js';
 import { attention_small_memory } from '../../src/kernel/library/attention_small_memory.js';
@@ -99,6 +103,35 @@ describe('attention', () => {
       bq: 4,
       pack: 1,
     });
+  });
+});
+
+describe('backward attention', () => {
+  const op = (shape: Record<string, number>) => attentionBackwardOp(shape, 'fp32');
+  const shapes: [string, AttentionBackward][] = [
+    ['nothing divides', op({ batch: 2, heads: 2, q_len: 19, kv_len: 37, head_dim: 12 })],
+    ['causal', op({ heads: 2, q_len: 45, head_dim: 8, causal: 1 })],
+    ['causal, queries at the end', op({ heads: 1, q_len: 21, kv_len: 70, head_dim: 8, causal: 1 })],
+    ['causal window', op({ heads: 1, q_len: 30, kv_len: 90, head_dim: 8, causal: 1, window: 21 })],
+    ['grouped', op({ heads: 6, kv_heads: 2, q_len: 20, kv_len: 33, head_dim: 8, causal: 1 })],
+  ];
+  test.each(shapes)('%s', (_, shape) => {
+    for (const [bq, bkv] of [
+      [16, 16],
+      [5, 7],
+      [1, 1],
+    ] as const) {
+      const block = { bq, bkv, stages: 2, groups: 1 };
+      same(attention_backward_fused, shape, block);
+      same(attention_backward_two_sweeps, shape, { ...block, sq: bkv + 1, skv: bq });
+      const u = { bm: bq, bn: bkv, bk: 3, vm: 7, vn: 3, vk: 2, stages: 1, groups: 1, rows: 2, softmax_groups: 1 };
+      same(attention_backward_unfused, shape, { ...u, block: 0 });
+      same(attention_backward_unfused, shape, { ...u, block: 16 });
+    }
+  });
+  test('and the statistics that the forward pass leaves for it', () => {
+    const shape = attentionOp({ heads: 2, q_len: 19, kv_len: 37, head_dim: 12, causal: 1, statistics: 1 }, 'fp32');
+    same(attention_fused, shape, { bq: 5, bkv: 7, stages: 2, groups: 1, pack: 0 });
   });
 });
 

@@ -97,6 +97,17 @@ export const SHAPES: readonly (readonly [kernel: string, dtype: DType, shapes: r
     ],
   ],
   [
+    'attention_backward_fused',
+    'fp16',
+    [
+      { batch: 2, heads: 8, q_len: 512, head_dim: 64 },
+      { batch: 1, heads: 16, q_len: 700, head_dim: 128, causal: 1 },
+      { batch: 1, heads: 8, kv_heads: 2, q_len: 512, head_dim: 128, causal: 1, window: 200 },
+    ],
+  ],
+  ['attention_backward_two_sweeps', 'fp16', [{ batch: 4, heads: 16, q_len: 512, head_dim: 64, causal: 1 }]],
+  ['attention_backward_unfused', 'fp16', [{ batch: 2, heads: 8, q_len: 512, head_dim: 64 }]],
+  [
     'softmax',
     'fp16',
     [

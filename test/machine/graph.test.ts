@@ -81,12 +81,17 @@ const DRAM: Record<string, number> = {
 };
 
 test('every shipped GPU is in the table of DRAM bandwidths, and agrees with it', async () => {
-  const gpus: [string, number][] = [];
+  const gpus: Record<string, number> = {};
   for (const name of listMachines()) {
     const { graph, family } = await openMachine(name);
-    if (family === 'gpu') gpus.push([name, storeOf(graph, 'dram')!.read_B_per_s / 1e9]);
+    if (family === 'gpu') gpus[name] = storeOf(graph, 'dram')!.read_B_per_s / 1e9;
   }
-  expect(Object.fromEntries(gpus)).toEqual(DRAM);
+  // a calibrated machine stands beside the one that its datasheet alone makes
+  const datasheets = Object.keys(gpus).filter((name) => name.endsWith('-datasheet'));
+  expect(gpus).toEqual({
+    ...DRAM,
+    ...Object.fromEntries(datasheets.map((name) => [name, DRAM[name.replace(/-datasheet$/, '')]])),
+  });
 });
 
 test.each(Object.keys(DRAM))('%s: nearer levels are faster, sooner and cheaper', async (name) => {

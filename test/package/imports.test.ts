@@ -14,11 +14,25 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kernel: ['base', 'machine', 'workload'],
   bounds: ['base', 'machine', 'workload', 'kernel'],
   engine: ['base', 'machine', 'workload', 'kernel', 'bounds'],
+  // other tools' files
+  interop: ['base', 'machine', 'workload', 'kernel', 'bounds', 'engine'],
   webgpu: ['base', 'machine', 'workload', 'kernel', 'bounds', 'engine'],
   validate: ['base', 'machine', 'workload', 'kernel', 'bounds', 'engine', 'webgpu'],
   explore: ['base', 'machine', 'workload', 'kernel', 'bounds', 'engine'],
   report: ['base', 'machine', 'workload', 'kernel', 'bounds', 'engine', 'validate', 'explore'],
-  cli: ['base', 'machine', 'workload', 'kernel', 'bounds', 'engine', 'webgpu', 'validate', 'explore', 'report'],
+  cli: [
+    'base',
+    'machine',
+    'workload',
+    'kernel',
+    'bounds',
+    'engine',
+    'interop',
+    'webgpu',
+    'validate',
+    'explore',
+    'report',
+  ],
   // the package's own front door
   '.': ['base', 'machine', 'workload', 'kernel', 'bounds', 'engine', 'webgpu', 'validate', 'explore', 'report', 'cli'],
 };

@@ -88,18 +88,13 @@ export function attentionTerms(op: OpOf<'attention'>, M: number, cores = 1): Ter
 }
 
 /** Gradients of Q, K, V from Q, K, V, O, dO and the row sums; scores are recomputed or were stored. */
-export function attentionBackwardTerms(op: OpOf<'attention'>, M: number, cores = 1): Term[] {
-  const s = { ...scoresOf(op), written_B: 0 };
+export function attentionBackwardTerms(op: OpOf<'attention_backward'>, M: number, cores = 1): Term[] {
+  const width_B = bytesOf(op.dtype);
+  const pairs = attentionPairs(op) * op.heads;
+  const s: Scores = { pairs, d: op.head_dim, q_B: width_B, kv_B: width_B, least_B: width_B, written_B: 0 };
   const source = 'Li et al., arXiv 2410.09397; constants from the phases described in this family';
   return [
     wideTerm(s, M, cores, 16, '4N²d²/M − M (N²(1 − M/16d²) for M < 8d²)', source),
     narrowTerm(s, M, cores, source),
   ];
-}
-
-/** Q, K, V, O, dO and one sum a row read; dQ, dK, dV written. */
-export function attentionBackwardCompulsory_B(op: OpOf<'attention'>): number {
-  const q = op.batch * op.q_len * op.heads;
-  const kv = op.batch * op.kv_len * op.kv_heads * op.head_dim;
-  return q * op.head_dim * (2 * bytesOf(op.q) + 2 * bytesOf(op.o)) + q * 4 + 4 * kv * bytesOf(op.kv);
 }

@@ -1,6 +1,9 @@
-/** `tilewright calibrate`: measures this computer's WebGPU device and writes a machine description. */
+/**
+ * `tilewright calibrate`: measures this computer's WebGPU device and writes a machine description; with `--measured
+ * FILES -m MACHINE` fits a described machine's uncertain constants to measured times.
+ */
 import { availableParallelism } from 'node:os';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { InputError } from '../../base/errors.js';
 import { loadMachine, type Machine } from '../../machine/load.js';
 import { quantity } from '../../report/format.js';
@@ -10,13 +13,18 @@ import { DeviceProcess } from '../../webgpu/device/host.js';
 import { findFile } from '../files.js';
 import { Interrupted, interruptible } from '../interrupt.js';
 import { writeOutput } from '../io.js';
-import { type CommonOptions, common } from '../options.js';
+import { type CommonOptions, common, wholeNumber } from '../options.js';
 import { emit, jsonText, note } from '../output.js';
 import { startProgress } from '../progress.js';
 import { bold, plainTable } from '../style.js';
 
 interface Options extends CommonOptions {
-  readonly name: string;
+  readonly name?: string;
+  readonly measured?: readonly string[];
+  readonly machine?: string;
+  readonly device?: string;
+  readonly rows: number;
+  readonly seed?: number;
   readonly quick?: boolean;
 }
 
@@ -24,18 +32,37 @@ const STEPS = 100;
 
 export function define(command: Command): void {
   common(command)
-    .option('--name <name>', 'name of the machine', 'this-computer')
+    .option('--name <name>', "name of the machine; 'this-computer', or the machine's with -calibrated")
     .option('--quick', 'fewer repeats and a coarser memory curve: rough figures in some seconds')
+    .option(
+      '--measured <file.csv...>',
+      'tables of measured times instead of the device; their columns tell what they are',
+    )
+    .option('-m, --machine <name>', 'with --measured: the machine they were measured on')
+    .option('--device <name>', 'with --measured: only rows whose device column says so')
+    .addOption(
+      new Option('--rows <n>', 'with --measured: rows that constants are fitted to')
+        .argParser(wholeNumber(10, 1_000_000))
+        .default(1000),
+    )
     .addHelpText(
       'after',
-      '\nWith --out FILE the machine description goes there, for -m ./FILE; without, it is printed as a table, or with --json\nas { date, adapter, seconds, machine, spread }.',
+      '\nWith --out FILE the machine description goes there, for -m ./FILE; without, it is printed as a table, or with --json\nas { date, adapter, seconds, machine, spread }.\n\nWith --measured, half of the rows may be fitted to, a quarter tells how far predictions are off, a quarter is kept\nfor the report. The description extends the machine and holds the changed numbers and the spread of the residuals.',
     )
-    .action((options: Options) => interruptible((signal) => calibrate(options, signal)));
+    .action(async (options: Options) => {
+      if (options.name !== undefined && !/^[a-z0-9][a-z0-9._-]*$/.test(options.name))
+        throw new InputError(`expected lower-case letters, digits and . _ -, got '${options.name}'`, '--name');
+      if (options.measured === undefined) {
+        if (options.machine !== undefined || options.device !== undefined)
+          throw new InputError(`${options.machine === undefined ? '--device' : '-m'} needs --measured`);
+        return interruptible((signal) => calibrate({ ...options, name: options.name ?? 'this-computer' }, signal));
+      }
+      const { calibrateMeasured } = await import('../calibrate-measured.js');
+      return calibrateMeasured({ ...options, measured: options.measured });
+    });
 }
 
-async function calibrate(options: Options, signal: AbortSignal): Promise<void> {
-  if (!/^[a-z0-9][a-z0-9._-]*$/.test(options.name))
-    throw new InputError(`expected lower-case letters, digits and . _ -, got '${options.name}'`, '--name');
+async function calibrate(options: Options & { readonly name: string }, signal: AbortSignal): Promise<void> {
   const date = new Date().toISOString().slice(0, 10);
   const start = performance.now();
   const progress = await startProgress('calibrating', STEPS, options);

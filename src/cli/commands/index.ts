@@ -64,6 +64,10 @@ export const COMMANDS = {
     summary: 'replay addresses through a machine’s caches and DRAM',
     load: () => import('./memory.js'),
   },
+  array: {
+    summary: 'watch a product on a small systolic array, cycle by cycle',
+    load: () => import('./array.js'),
+  },
   reproduce: {
     summary: 'published results beside simulated ones',
     load: () => import('./reproduce.js'),

@@ -23,7 +23,9 @@ import { bold, plainTable } from '../style.js';
 import { isKernelFile, loadUserKernel } from '../user-kernels.js';
 
 interface Options extends CommonOptions, EventMemoryOptions {
-  readonly machine: string;
+  readonly machine?: string;
+  readonly from?: string;
+  readonly topology?: string;
   readonly shape?: string;
   readonly dtype: DType;
   readonly tile?: string;
@@ -39,10 +41,12 @@ interface Options extends CommonOptions, EventMemoryOptions {
 export function define(command: Command): void {
   eventMemoryOptions(common(command))
     .argument(
-      '<name>',
+      '[name]',
       'a kernel, a family to pick from (tilewright list kernels), or the path of a file with your own',
     )
-    .requiredOption('-m, --machine <name>', 'name of a machine, or a path to its file')
+    .option('-m, --machine <name>', 'name of a machine, or a path to its file')
+    .option('--from <file>', 'another tool’s file in place of kernel and machine: a SCALE-Sim configuration')
+    .option('--topology <file.csv>', 'with --from: the layers of a SCALE-Sim configuration')
     .option('--shape <key=value,…>', 'dimensions, such as m=4096,n=4096,k=4096')
     .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
     .option('--tile <key=value,…>', 'parameters of the kernel; those left out are searched')
@@ -63,7 +67,13 @@ export function define(command: Command): void {
       new Option('--launch <how>', 'from a captured graph, or one by one').choices(['graph', 'eager']).default('graph'),
     )
     .addOption(new Option('--set <path=value>', 'override a field of the machine').argParser(collect))
-    .action(async (name: string, options: Options) => {
+    .action(async (name: string | undefined, options: Options) => {
+      if (options.from !== undefined) {
+        const { runFrom } = await import('../from.js');
+        return emit(options, await runFrom(options.from, options));
+      }
+      if (name === undefined) throw new InputError('expected a kernel (tilewright list kernels), or --from FILE');
+      if (options.machine === undefined) throw new InputError('expected a machine: -m NAME (tilewright list machines)');
       const own = isKernelFile(name) ? [await loadUserKernel(name)] : undefined;
       const kernels = own ?? kernelsNamed(name);
       const set = splitSet(options.set).machine;

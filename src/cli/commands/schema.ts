@@ -8,6 +8,7 @@ import { MemoryReportSchema } from '../../engine/memory/report.js';
 import { KernelSimulationSchema, SimulationSchema } from '../../engine/simulation.js';
 import { SpaceSchema } from '../../explore/space.js';
 import { SummarySchema } from '../../explore/summary.js';
+import { ScaleSimSchema } from '../../interop/scalesim/simulate.js';
 import { FAMILIES } from '../../machine/family.js';
 import { fileSchemaOf } from '../../machine/quantity.js';
 import { ReportSchema } from '../../report/model.js';
@@ -19,6 +20,7 @@ import { TraceHeaderSchema } from '../../workload/trace.js';
 import { type CommonOptions, common } from '../options.js';
 import { emit, jsonText } from '../output.js';
 import { plainTable } from '../style.js';
+import { ArraySchema } from './array.js';
 
 interface Entry {
   readonly what: string;
@@ -41,10 +43,12 @@ const SCHEMAS: Readonly<Record<string, Entry>> = {
   memory: { what: 'memory --json', schema: () => MemoryReportSchema },
   simulate: { what: 'simulate --json', schema: () => SimulationSchema },
   kernel: { what: 'kernel --json', schema: () => KernelSimulationSchema },
+  'kernel-scale-sim': { what: 'kernel --from CONFIG --topology LAYERS --json', schema: () => ScaleSimSchema },
   validate: { what: 'validate --json, on the device', schema: () => DeviceReportSchema },
   sweep: { what: 'sweep --json and explore --json', schema: () => SummarySchema },
   bounds: { what: 'bounds --json', schema: () => BoundsSchema },
   'bounds-workload': { what: 'bounds --workload --json', schema: () => CompositionSchema },
+  array: { what: 'array --json', schema: () => ArraySchema },
   reproduce: { what: 'reproduce --json', schema: () => ReproduceSchema },
   report: { what: 'report -o FILE.json', schema: () => ReportSchema },
 };

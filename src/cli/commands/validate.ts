@@ -55,6 +55,7 @@ export function define(command: Command): void {
       try {
         const { rows, kind, columns } = predictTable(text, options.measured, machine.graph, {
           device: options.device,
+          spread: machine.uncertainty,
           onProgress: (done) => progress.update(done),
         });
         progress.stop();
@@ -100,7 +101,7 @@ function reportText(report: MeasuredReport): string {
   const baselines = Object.keys(report.baselines);
   const skipped = Object.entries(report.skipped).sort((a, b) => b[1] - a[1]);
   return [
-    `${bold(`${report.table} on ${report.machine}: mean error ${quantity(report.mape, '%')} over ${report.n} rows`)}\nrank correlation (Kendall) ${report.kendall_tau.toFixed(3)}; interval: ${report.interval}`,
+    `${bold(`${report.table} on ${report.machine}: mean error ${quantity(report.mape, '%')} over ${report.n} rows`)}\nrank correlation (Kendall) ${report.kendall_tau.toFixed(3)}; ${quantity(report.inside, '%')} of the measured values lie in the 90 % interval`,
     plainTable(
       ['Group', ...columns, ...baselines.map((b) => `Mean of ${b}`)],
       [...groups, ['all', report] as const].map(([name, g]) => [

@@ -19,6 +19,7 @@ const FX: Record<FxOp, (a: number, b: number, c: number) => number> = {
   exp2: (a) => 2 ** a,
   log2: (a) => Math.log2(a),
   rcp: (a) => 1 / a,
+  div: (a, b) => a / b,
   rsqrt: (a) => 1 / Math.sqrt(a),
   sqrt: (a) => Math.sqrt(a),
   sin: (a) => Math.sin(a),

@@ -1,5 +1,6 @@
 /** From what a run counted to the result that every engine gives. */
 import type { Fit } from '../../kernel/fit.js';
+import { tileStoreOf } from '../../machine/graph.js';
 import { energyByPart, totalEnergy } from '../energy.js';
 import type { Context, Traffic } from '../types.js';
 import { CAUSES, type CauseName } from './causes.js';
@@ -71,7 +72,7 @@ export function tally(plan: Plan, rates: Rates, context: Context, fit: Fit, outc
     else l1_B += far_B;
   }
   requested[rates.home.id] ??= none();
-  const sharedStore = machine.stores.find((s) => s.id === 'shared');
+  const sharedStore = tileStoreOf(machine);
   const registerStore = machine.stores.find((s) => s.id === 'register');
   if (sharedStore) requested[sharedStore.id] = askedShared;
   if (registerStore) requested[registerStore.id] = askedRegister;

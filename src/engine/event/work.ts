@@ -14,6 +14,7 @@ import {
   type MmaOp,
   mathRateOf,
   type ResourceGraph,
+  tileStoreOf,
 } from '../../machine/graph.js';
 
 /** Servers of one core; one more per pipe of the vector units follows. */
@@ -58,7 +59,7 @@ export class Coster {
     const special = mathRateOf(machine, 'exp2', 'fp32')?.rate.pipe;
     const vector = mathRateOf(machine, 'fma', 'fp32')?.rate.pipe;
     for (const pipe of this.pipes) this.names.push(pipe === special && pipe !== vector ? 'special' : 'vector');
-    const shared = machine.stores.find((s) => s.id === 'shared');
+    const shared = tileStoreOf(machine);
     this.shared_B_per_cycle = shared
       ? (shared.read_B_per_s / machine.control.clock.nominal_Hz) * (shared.shared_port ? 1 : 2)
       : Number.POSITIVE_INFINITY;
@@ -209,7 +210,7 @@ export class Coster {
   }
 
   private sharedLatency(): number {
-    const shared = this.machine.stores.find((s) => s.id === 'shared');
+    const shared = tileStoreOf(this.machine);
     return (shared?.latency_s ?? 0) * this.machine.control.clock.nominal_Hz;
   }
 

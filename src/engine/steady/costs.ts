@@ -11,6 +11,7 @@ import {
   mathRateOf,
   type ResourceGraph,
   type Store,
+  tileStoreOf,
 } from '../../machine/graph.js';
 import type { Demand, Latest, Segment } from './demand.js';
 
@@ -107,7 +108,7 @@ function makeCosts(machine: ResourceGraph): Costs {
   const home = machine.stores.find((s) => s.role === 'home');
   if (!home) throw new InfeasibleError(`machine ${machine.name} has no home store`);
   const cache = machine.stores.find((s) => s.role === 'cache' && s.scope === 'machine');
-  const shared = machine.stores.find((s) => s.id === 'shared');
+  const shared = tileStoreOf(machine);
   const { cores, control } = machine;
   const nominal = control.clock.nominal_Hz;
   const pipes: string[] = [];

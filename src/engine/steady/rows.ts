@@ -112,6 +112,8 @@ function value(fx: Fx, row: number, s: readonly number[]): number {
       return Math.log2(a);
     case 'rcp':
       return 1 / a;
+    case 'div':
+      return a / b;
     case 'rsqrt':
       return 1 / Math.sqrt(a);
     case 'sqrt':

@@ -2,15 +2,28 @@
  * One pass over the keys with an online softmax (FlashAttention-2, Dao 2023): scores never leave the core.
  * Each workgroup keeps a tile of queries and walks the blocks of keys; those at the mask's edge apart from the rest.
  */
-import type { Program } from '../ir.js';
+import type { DType } from '../../base/dtype.js';
+import { copy, map, mapFn, type Program, type Stmt, type Tensor, tensor, view } from '../ir.js';
 import type { Kernel, Params } from '../kernel.js';
-import { coreOf } from './attention_core.js';
-import { ATTENTION_MATH, ATTENTION_SHAPE, attentionOp, attentionReference } from './attention_op.js';
+import { type Core, coreOf } from './attention_core.js';
+import {
+  ATTENTION_MATH,
+  ATTENTION_SHAPE,
+  type Attention,
+  attentionOp,
+  attentionReference,
+  NO_KEY,
+} from './attention_op.js';
 import { ATTENTION_PARAMS, tileCandidates } from './attention_params.js';
 import { attentionMapping, attentionRejects, routeOf } from './attention_route.js';
-import { keyLoops, queryTensor, rowsOf, storeRows } from './attention_rows.js';
+import { keyLoops, queryTensor, type Rows, rowsOf, storeRows } from './attention_rows.js';
 
 type P = Params & Record<keyof typeof ATTENTION_PARAMS, number>;
+
+const LOG_SUM = mapFn('log_sum', 2, {
+  f: 'select',
+  args: [{ f: 'lt', args: [0, { in: 0 }] }, { f: 'sub', args: [{ f: 'log2', args: [{ in: 0 }] }, { in: 1 }] }, NO_KEY],
+});
 
 export const attention_fused: Kernel<'attention'> = {
   name: 'attention_fused',
@@ -20,17 +33,18 @@ export const attention_fused: Kernel<'attention'> = {
   shape: ATTENTION_SHAPE,
   params: ATTENTION_PARAMS,
   toOp: attentionOp,
-  rejects: attentionRejects,
+  rejects: (op, machine) => attentionRejects(op, machine, true),
   candidates: (op, machine) => tileCandidates(op, machine, [1, 2, 3]),
   build(op, params, machine) {
     const { bq, bkv, stages, groups, pack } = params as P;
     const route = routeOf(op, machine)!;
-    const rows = rowsOf(op, bq, pack === 1);
+    const rows = rowsOf(op, bq, pack === 1 && !op.statistics);
     const core = coreOf(op, route, rows, { bq, bkv, stages, groups });
     const o = queryTensor(rows, 'o', op.o, 'output', [], [op.head_dim]);
+    const sums = op.statistics ? statistics(op, rows, core, route.acc) : { tensors: [], steps: [] };
     const program: Program = {
       name: `attention_fused[${bq}x${bkv}x${op.head_dim},s${stages}]`,
-      tensors: [...core.tensors, o],
+      tensors: [...core.tensors, o, ...sums.tensors],
       tiles: core.tiles,
       grid: rows.grid,
       body: [
@@ -42,6 +56,7 @@ export const attention_fused: Kernel<'attention'> = {
           ...core.foldMax,
           ...core.accumulate,
         ]),
+        ...sums.steps,
         ...core.normalise,
         storeRows(rows, core.o, o, [], core.index),
       ],
@@ -50,3 +65,12 @@ export const attention_fused: Kernel<'attention'> = {
   },
   reference: attentionReference,
 };
+
+/** log₂ Σ e^score of each row, from its sum and −m·c; made in the place of −m·c. */
+function statistics(op: Attention, rows: Rows, { l, nmc }: Core, acc: DType): { tensors: Tensor[]; steps: Stmt[] } {
+  const sums = tensor('log_sums', acc, [op.batch, op.heads, op.q_len], 'output', 'activation');
+  return {
+    tensors: [sums],
+    steps: [map(LOG_SUM, [l, nmc], nmc), copy(nmc, view(sums, [rows.b, rows.head, rows.r0], [2, -1]))],
+  };
+}

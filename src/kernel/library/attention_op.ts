@@ -2,6 +2,8 @@
  * Attention as an op: softmax(Q·Kᵀ/√d + mask)·V per batch and head. Tensors: q, o [batch, q_len, heads, head_dim];
  * k, v [batch, kv_len, kv_heads, head_dim]; with a relative bias also bias [heads, q_len, kv_len] (the table of
  * relative positions laid out, as libraries do once for all layers). Queries are the last q_len of kv_len positions.
+ * With `statistics` also log_sums [batch, heads, q_len], log₂ Σ e^score of each row, from which the backward pass
+ * computes the weights again.
  */
 import type { DType } from '../../base/dtype.js';
 import { InputError } from '../../base/errors.js';
@@ -21,10 +23,11 @@ export const ATTENTION_SHAPE = {
   head_dim: { description: 'width of a head' },
   causal: { description: '1: a query sees no later key', default: 0 },
   window: { description: 'keys a query sees at most; 0: all', default: 0 },
+  statistics: { description: '1: also writes log₂ of each row’s sum of weights', default: 0 },
 } as const;
 
 export function attentionOp(shape: Readonly<Record<string, number>>, dtype: DType): Attention {
-  const s = readShape('attention', ATTENTION_SHAPE, shape, ['kv_heads', 'kv_len', 'causal', 'window']);
+  const s = readShape('attention', ATTENTION_SHAPE, shape, ['kv_heads', 'kv_len', 'causal', 'window', 'statistics']);
   const kv_heads = s.kv_heads || s.heads;
   if (s.heads % kv_heads !== 0)
     throw new InputError(`heads ${s.heads} is no multiple of kv_heads ${kv_heads}`, 'attention --shape');
@@ -40,6 +43,7 @@ export function attentionOp(shape: Readonly<Record<string, number>>, dtype: DTyp
     head_dim: s.head_dim,
     causal: s.causal === 1,
     window: s.window,
+    ...(s.statistics ? { statistics: true } : {}),
     q: dtype,
     kv: dtype,
     o: dtype.startsWith('fp8') ? 'bf16' : dtype,
@@ -47,13 +51,20 @@ export function attentionOp(shape: Readonly<Record<string, number>>, dtype: DTyp
 }
 
 /** Keys [from, to) that query i of a sequence of `kv` keys sees; `window` keys around it when not causal. */
-export function visible(op: Attention, kv: number, i: number): [from: number, to: number] {
+export function visible(
+  op: Pick<Attention, 'q_len' | 'causal' | 'window'>,
+  kv: number,
+  i: number,
+): [from: number, to: number] {
   const at = kv - op.q_len + i;
   if (op.causal) return [op.window > 0 ? Math.max(0, at - op.window + 1) : 0, Math.max(0, at + 1)];
   if (op.window === 0 || op.window >= kv) return [0, kv];
   const from = Math.min(Math.max(at - Math.floor(op.window / 2), 0), kv - op.window);
   return [from, from + op.window];
 }
+
+/** The logarithm of a row that sees no key: past every other, so that its scores weigh nothing. */
+export const NO_KEY = 1e30;
 
 /** Plain loops in fp64. A query that sees no key gives 0. */
 export function attentionReference(
@@ -64,6 +75,7 @@ export function attentionReference(
   const { heads, kv_heads, head_dim: d, q_len } = op;
   const group = heads / kv_heads;
   const o = new Float64Array(op.batch * q_len * heads * d);
+  const log_sums = new Float64Array(op.batch * heads * q_len);
   for (let b = 0; b < op.batch; b++) {
     const kv = op.kv_lens?.[b] ?? op.kv_len;
     for (let h = 0; h < heads; h++)
@@ -82,9 +94,10 @@ export function attentionReference(
         const top = Math.max(...scores);
         let sum = 0;
         for (const s of scores) sum += Math.exp(s - top);
+        log_sums[(b * heads + h) * q_len + i] = scores.length > 0 ? top * Math.LOG2E + Math.log2(sum) : NO_KEY;
         for (const [n, s] of scores.entries())
           for (let x = 0; x < d; x++) o[at + x]! += (Math.exp(s - top) / sum) * v[key(from + n) + x]!;
       }
   }
-  return { o };
+  return op.statistics ? { o, log_sums } : { o };
 }

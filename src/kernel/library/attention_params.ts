@@ -25,7 +25,11 @@ const PACKED_HEADS = 32;
 
 /** Queries so few that one tile holds those of all heads of a group are packed. */
 export const packs = (op: Attention): boolean =>
-  op.heads > op.kv_heads && op.heads / op.kv_heads <= PACKED_HEADS && op.q_len <= 64 && !op.relative_bias;
+  op.heads > op.kv_heads &&
+  op.heads / op.kv_heads <= PACKED_HEADS &&
+  op.q_len <= 64 &&
+  !op.relative_bias &&
+  !op.statistics;
 
 /**
  * Query tiles: 64 to 192 rows by whole native tiles (FlashAttention-2: 64, 128; FlashAttention-3: 128, 192), and the

@@ -67,7 +67,9 @@ function findRoute(op: Attention, machine: ResourceGraph, forceVector: boolean):
   return { operand: acc, acc, mma: 'vector', m: 1, lanes: machine.cores.lane_group, fromShared: false };
 }
 
-export function attentionRejects(op: Attention, machine: ResourceGraph): string | undefined {
+/** Why a kernel cannot run; `statistics`: it can write them. */
+export function attentionRejects(op: Attention, machine: ResourceGraph, statistics = false): string | undefined {
+  if (op.statistics && !statistics) return 'it keeps no statistics for the backward pass';
   if (op.heads % op.kv_heads !== 0) return `heads ${op.heads} is no multiple of kv_heads ${op.kv_heads}`;
   const route = routeOf(op, machine);
   if (!route) return `${machine.name} has neither matrix instructions nor multiply–adds for ${op.q}`;

@@ -21,7 +21,7 @@ export const attention_two_pass: Kernel<'attention'> = {
   shape: ATTENTION_SHAPE,
   params: ATTENTION_PARAMS,
   toOp: attentionOp,
-  rejects: attentionRejects,
+  rejects: (op, machine) => attentionRejects(op, machine),
   candidates: (op, machine) => tileCandidates(op, machine, [1, 2]),
   build(op, params, machine) {
     const { bq, bkv, stages, groups, pack } = params as P;

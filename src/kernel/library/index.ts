@@ -2,6 +2,9 @@
 import { unknownName } from '../../base/errors.js';
 import type { Op, OpKind } from '../../workload/op.js';
 import type { Kernel } from '../kernel.js';
+import { attention_backward_fused } from './attention_backward_fused.js';
+import { attention_backward_two_sweeps } from './attention_backward_two_sweeps.js';
+import { attention_backward_unfused } from './attention_backward_unfused.js';
 import { attention_fused } from './attention_fused.js';
 import { attention_small_memory } from './attention_small_memory.js';
 import { attention_split } from './attention_split.js';
@@ -43,6 +46,9 @@ export const KERNELS = {
   attention_two_pass,
   attention_unfused,
   attention_small_memory,
+  attention_backward_fused,
+  attention_backward_two_sweeps,
+  attention_backward_unfused,
   softmax,
   layernorm,
   rmsnorm,

@@ -10,7 +10,7 @@
  */
 import type { DType } from '../../base/dtype.js';
 import type { Fx, FxOp, Program, Stmt } from '../../kernel/ir.js';
-import { rangeOf, rangesOf } from '../../webgpu/wgsl/range.js';
+import { rangeOf, rangesOf } from '../../kernel/range.js';
 
 /** Half a unit in the last place of fp32, relative. */
 export const UNIT = 2 ** -24;
@@ -40,6 +40,7 @@ const ROUNDINGS = {
   exp2: 2 * (3 + 2 * 8),
   log2: 2 * 3,
   rcp: 2 * 2.5,
+  div: 2 * 2.5,
   rsqrt: 2 * 2,
   sqrt: 2 * 4.5,
   // absolute error 2^−11 inside ±π

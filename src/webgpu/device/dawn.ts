@@ -7,6 +7,8 @@ export interface DawnOptions {
   readonly robustness?: boolean;
   /** Part of an adapter's name. */
   readonly adapter?: string;
+  /** `null`: Dawn's device that has every feature and runs nothing, to have shaders compiled for devices that are not here. */
+  readonly backend?: 'null';
 }
 
 /** A new Dawn instance with timestamps not rounded. Throws DeviceError when the package is not there. */
@@ -19,6 +21,7 @@ export async function openDawn(options: DawnOptions = {}): Promise<GPU> {
   return webgpu.create([
     `enable-dawn-features=${on.join(',')}`,
     'disable-dawn-features=timestamp_quantization',
+    ...(options.backend ? [`backend=${options.backend}`] : []),
     ...(options.adapter ? [`adapter=${options.adapter}`] : []),
   ]);
 }

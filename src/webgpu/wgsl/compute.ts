@@ -1,7 +1,7 @@
 /** mma and map on the lanes of a workgroup. */
 import type { MapStmt, Mma, Reduce, Tile } from '../../kernel/ir.js';
+import { gridFor, type LaneGrid, type Share, shareOf } from '../../kernel/lanes.js';
 import { fxCode } from './fx.js';
-import { gridFor, type LaneGrid, type Share, shareOf } from './layout.js';
 import type { At, Shader } from './shader.js';
 import { sum, type Term, times } from './term.js';
 import { cast, type Scalar } from './types.js';

@@ -1,7 +1,7 @@
 /** copy, gather and scatter: elements between tensors and tiles, and between tiles. */
 import { type Copy, type Gather, isTile, type Scatter, type Tensor, type Tile, type View } from '../../kernel/ir.js';
+import { gridFor, type LaneGrid } from '../../kernel/lanes.js';
 import { literal } from './fx.js';
-import { gridFor, type LaneGrid } from './layout.js';
 import type { At, Shader } from './shader.js';
 import { over, rest, type Term } from './term.js';
 import { loadTensor, openWindow, storeTensor, type Window } from './window.js';

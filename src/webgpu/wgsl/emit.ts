@@ -9,19 +9,18 @@
  * gets two buffers, so that one barrier per iteration is enough. Counting (see count.ts) adds nothing but counters.
  */
 import { InfeasibleError } from '../../base/errors.js';
+import type { Node } from '../../kernel/barriers.js';
 import { checkProgram } from '../../kernel/check.js';
-import { isTile, type Program, type Stmt, type Tensor, type Tile } from '../../kernel/ir.js';
+import { isTile, type Tensor, type Tile } from '../../kernel/ir.js';
 import type { Launch } from '../../kernel/kernel.js';
-import { type Node, placeBarriers } from './barriers.js';
+import { fitBuffers, forEachStmt, lanePlan } from '../../kernel/lane-plan.js';
+import { NO_SUBGROUPS } from '../../kernel/lanes.js';
+import { type Step, sharedTensors, stepsOf } from '../../kernel/steps.js';
 import { gridOf } from './dispatch.js';
-import { laneGrids } from './layout.js';
-import { forEachStmt, forScratch, lower, sharedTensors, tensorsOf } from './lower.js';
+import { emitStep, forScratch, tensorsOf } from './lower.js';
 import { type Binding, DEFAULT_LIMITS, type EmitOptions, type ShaderText } from './options.js';
-import { rangesOf } from './range.js';
 import { type Plan, Shader } from './shader.js';
-import { doubleBuffered, stageOperands } from './stage.js';
 import { SCALAR_B, substitution } from './types.js';
-import { vectorised } from './vectors.js';
 
 /** Throws InputError on an ill-formed program, InfeasibleError where the device's limits are too small for it. */
 export function emitWgsl(launch: Launch, options: EmitOptions = {}): ShaderText {
@@ -30,86 +29,55 @@ export function emitWgsl(launch: Launch, options: EmitOptions = {}): ShaderText 
   const lanes = Math.min(launch.mapping.lanes, limits.max_lanes);
   const notes: string[] = [];
   if (lanes < launch.mapping.lanes) notes.push(`${launch.mapping.lanes} lanes are run as ${lanes}`);
-  const { program, added } = stageOperands(launch.program);
-  const plan = planOf(program, lanes, added, options);
-  const fitted = fitBuffers(plan, limits.workgroup_B, options.subgroup ?? 0, notes);
-  return assemble(fitted.plan, launch.mapping.panel, fitted.workgroup_B, options, limits, notes);
-}
-
-function planOf(program: Program, lanes: number, added: ReadonlySet<Stmt>, options: EmitOptions): Plan {
-  const atomic = new Set<Tensor>();
-  forEachStmt(program.body, (s) => {
-    if (s.kind === 'scatter' && s.combine !== 'set') atomic.add(s.to.tensor);
-  });
-  const ranges = rangesOf(program);
-  const grids = laneGrids(program, lanes);
-  return {
-    program,
-    lanes,
+  const plan: Plan = {
+    ...lanePlan(launch.program, lanes, options.subgroup ?? NO_SUBGROUPS),
     f16: options.f16 === true,
     counting: options.counting === true,
     compact: options.compact === true,
-    grids,
-    vec: vectorised(program, grids, ranges, atomic),
-    atomic,
-    buffers: doubleBuffered(program),
-    uncounted: added,
-    ranges,
   };
+  const fitted = roomFor(plan, limits.workgroup_B, notes);
+  return assemble(fitted.plan, launch.mapping.panel, fitted.workgroup_B, limits, notes);
 }
 
-/** Gives tiles two buffers while workgroup memory lasts, smallest first. */
-function fitBuffers(
-  plan: Plan,
-  workgroup_B: number,
-  subgroup: number,
-  notes: string[],
-): { plan: Plan; workgroup_B: number } {
+/** The plan with as many double buffers as workgroup memory has room for. */
+function roomFor(plan: Plan, workgroup_B: number, notes: string[]): { plan: Plan; workgroup_B: number } {
   const sh = new Shader(plan);
   const shared = plan.program.tiles.filter((t) => t.level === 'shared');
   const size = (t: Tile): number => Math.ceil((t.rows * t.cols * SCALAR_B[sh.type(t)]) / 16) * 16;
-  let total = shared.reduce((n, t) => n + size(t), 0);
-  forScratch(sh, subgroup, (elements) => {
-    total += elements * SCALAR_B.f32;
+  let used = shared.reduce((n, t) => n + size(t), 0);
+  forScratch(sh, (elements) => {
+    used += elements * SCALAR_B.f32;
   });
-  if (total > workgroup_B)
+  if (used > workgroup_B)
     throw new InfeasibleError(
-      `${plan.program.name} needs ${total} B of workgroup memory, the device has ${workgroup_B} B; choose smaller tiles`,
+      `${plan.program.name} needs ${used} B of workgroup memory, the device has ${workgroup_B} B; choose smaller tiles`,
     );
-  const buffers = new Map(plan.buffers);
-  for (const t of [...buffers.keys()].sort((a, b) => size(a) - size(b))) {
-    if (total + size(t) <= workgroup_B) total += size(t);
-    else {
-      buffers.delete(t);
-      notes.push(`${t.name} has one buffer for its ${t.stages} stages: workgroup memory has no room for two`);
-    }
-  }
-  return { plan: { ...plan, buffers }, workgroup_B: total };
+  const { buffers, total_B, left } = fitBuffers(plan, size, used, workgroup_B);
+  for (const t of left)
+    notes.push(`${t.name} has one buffer for its ${t.stages} stages: workgroup memory has no room for two`);
+  return { plan: { ...plan, buffers }, workgroup_B: total_B };
 }
 
 function assemble(
   plan: Plan,
   panel: number,
   workgroup_B: number,
-  options: EmitOptions,
   limits: { readonly max_workgroups: number; readonly storage_buffers: number },
   notes: string[],
 ): ShaderText {
   const { program, lanes } = plan;
   const sh = new Shader(plan);
-  const subgroup = options.subgroup ?? 0;
-  const nodes = lower(sh, program, subgroup);
-  placeBarriers(nodes);
+  const nodes = stepsOf(plan);
   const tracked = sharedTensors(program);
   let barriers = 0;
-  const write = (list: readonly Node[]): void => {
+  const write = (list: readonly Node<Step>[]): void => {
     for (const n of list) {
       if (n.barrier) {
         barriers++;
         sh.line('workgroupBarrier();');
         if (tracked.size > 0) sh.line('storageBarrier();');
       }
-      if (n.kind === 'work') n.emit();
+      if (n.kind === 'work') emitStep(sh, n);
       else {
         const { index, from, to } = n.loop;
         const name = sh.name(index);
@@ -155,7 +123,7 @@ function assemble(
     if (note && !notes.includes(note)) notes.push(note);
   }
 
-  const head = headOf(sh, bindings, notes, lanes, subgroup);
+  const head = headOf(sh, bindings, notes, lanes);
   return {
     wgsl: `${[...head, ...sh.lines, '}'].join('\n')}\n`,
     entry: 'main',
@@ -171,13 +139,7 @@ function assemble(
 }
 
 /** Everything above the body: directives, bindings, workgroup memory, helpers, the entry point. */
-function headOf(
-  sh: Shader,
-  bindings: readonly Binding[],
-  notes: readonly string[],
-  lanes: number,
-  subgroup: number,
-): string[] {
+function headOf(sh: Shader, bindings: readonly Binding[], notes: readonly string[], lanes: number): string[] {
   const { plan } = sh;
   const { program } = plan;
   const written = new Set<Tensor>();
@@ -187,7 +149,8 @@ function headOf(
   const head: string[] = [`// ${program.name}`, ...notes.map((n) => `// ${n}`)];
   const types = new Set([...program.tensors, ...program.tiles].map((x) => sh.type(x)));
   if (types.has('f16')) head.push('enable f16;');
-  if (sh.lines.some((l) => l.includes('subgroupShuffleXor'))) head.push('enable subgroups;');
+  const subgroups = sh.lines.some((l) => /\bsubgroup[A-Z]/.test(l));
+  if (subgroups) head.push('enable subgroups;', 'requires subgroup_id;');
   head.push('');
   for (const [i, b] of bindings.entries()) {
     const access = b.tensor
@@ -219,7 +182,7 @@ function headOf(
     const array = sh.isVec(t) ? `array<vec4<${type}>, ${n / 4}>` : `array<${type}, ${n}>`;
     head.push(`var<workgroup> ${sh.name(t)}: ${array}; // [${t.rows}, ${t.cols}]${copies > 1 ? ' × 2 buffers' : ''}`);
   }
-  forScratch(sh, subgroup, (elements, name) => head.push(`var<workgroup> ${name}: array<f32, ${elements}>;`));
+  forScratch(sh, (elements, name, type) => head.push(`var<workgroup> ${name}: array<${type}, ${elements}>;`));
   if (sh.helpers.has('floor_div'))
     head.push(
       '',
@@ -232,14 +195,23 @@ function headOf(
   head.push(
     '',
     `@compute @workgroup_size(${lanes})`,
-    hidden
-      ? 'fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane_id: u32, @builtin(num_workgroups) nwg: vec3<u32>) {'
-      : 'fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane_id: u32) {',
-    '  let lane = i32(lane_id);',
+    `fn main(${[
+      '@builtin(workgroup_id) wid: vec3<u32>',
+      ...(subgroups ? SUBGROUP_INPUTS : ['@builtin(local_invocation_index) lane_id: u32']),
+      ...(hidden ? ['@builtin(num_workgroups) nwg: vec3<u32>'] : []),
+    ].join(', ')}) {`,
+    // numbered along subgroups, because nothing is said of how else lanes lie in them; all are full (see planReduce)
+    subgroups ? '  let lane = i32(subgroup_number * subgroup_lanes + subgroup_lane);' : '  let lane = i32(lane_id);',
     ...(hidden ? ['  let none = i32(nwg.z >> 31u); // 0, which no compiler can know'] : []),
   );
   return head;
 }
+
+const SUBGROUP_INPUTS = [
+  '@builtin(subgroup_id) subgroup_number: u32',
+  '@builtin(subgroup_size) subgroup_lanes: u32',
+  '@builtin(subgroup_invocation_id) subgroup_lane: u32',
+] as const;
 
 /** Elements from the first to the last of a tensor as it lies in memory, a whole number of vectors. */
 export function storageElements(t: Tensor): number {

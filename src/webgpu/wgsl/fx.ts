@@ -87,6 +87,8 @@ export function fxCode(fn: MapFn, args: FxArgs, wanted: Arith): { lets: string[]
         return `select(${arg(c)}, ${arg(b)}, ${condition(a)})`;
       case 'rcp':
         return as === 'i32' ? `i32(1.0 / ${code(a, 'f32')})` : `(1.0 / ${arg(a)})`;
+      case 'div':
+        return as === 'i32' ? `i32(${code(a, 'f32')} / ${code(b, 'f32')})` : `(${arg(a)} / ${arg(b)})`;
       case 'rsqrt':
         return floats('inverseSqrt');
       // tanh is 1 to the last bit of an f32 beyond 10; some devices overflow far out

@@ -9,10 +9,10 @@ const TAKEN = [
   ...'as async auto await cast catch class common compile debug delete do enum export extends external filter final finally fixed from get goto group handle highp import in inline inout instance interface layout line lowp macro match meta mod module move mut namespace new nil null of operator out package partition pass patch point precise precision private protected ptr pub public quad ref regardless register resource return_type sample self set shared signed sizeof smooth static std subroutine super target template this throw trait try type typedef typename undefined union unless use using varying virtual void volatile where with write yield'.split(
     ' ',
   ),
-  ...'bool f16 f32 i32 u32 vec2 vec3 vec4 array atomic bitcast abs ceil clamp cos exp2 floor fma log2 max min round select sin sqrt tanh dot inverseSqrt atomicAdd atomicMax atomicLoad atomicStore atomicCompareExchangeWeak workgroupBarrier storageBarrier'.split(
+  ...'bool f16 f32 i32 u32 vec2 vec3 vec4 array atomic bitcast abs ceil clamp cos exp2 floor fma log2 max min round select sin sqrt tanh dot inverseSqrt subgroupAdd subgroupMax subgroupMin subgroupShuffleXor atomicAdd atomicMax atomicLoad atomicStore atomicCompareExchangeWeak workgroupBarrier storageBarrier'.split(
     ' ',
   ),
-  ...'main lane lane_id wid point tall tables counters meet0 meet1 i j j4 k4 kq kk e r c c4 base four line part other none nwg old swap term a_ b_ floor_div'.split(
+  ...'main lane lane_id wid point tall tables counters meet0 meet1 count0 count1 subgroup_number subgroup_lanes subgroup_lane line piece q i j j4 k4 kq kk e r c c4 base four part other none nwg old swap term a_ b_ floor_div'.split(
     ' ',
   ),
 ];

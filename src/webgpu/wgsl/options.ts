@@ -1,13 +1,14 @@
 /** What the emitter is told of a device, and what it hands over. */
 import type { Tensor } from '../../kernel/ir.js';
+import type { SubgroupSizes } from '../../kernel/lanes.js';
 import type { Scalar } from './types.js';
 
 /** What the device offers; browsers and Dawn give at least DEFAULT_LIMITS (WebGPU §3.6.2). */
 export interface EmitOptions {
   /** shader-f16 is there. */
   readonly f16?: boolean;
-  /** Fewest lanes of a subgroup, to reduce with shuffles inside one; 0 or absent: through workgroup memory. */
-  readonly subgroup?: number;
+  /** Fewest and most lanes of a subgroup, to reduce by subgroup operations; absent: through workgroup memory alone. */
+  readonly subgroup?: SubgroupSizes;
   readonly workgroup_B?: number;
   readonly max_lanes?: number;
   readonly max_workgroups?: number;

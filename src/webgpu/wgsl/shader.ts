@@ -1,22 +1,14 @@
 /** What every statement's emitter shares: names, types, layouts, addresses, counters and the text so far. */
 import type { DType } from '../../base/dtype.js';
 import { InputError } from '../../base/errors.js';
-import {
-  type Expr,
-  type LoopVar,
-  type Program,
-  type Stmt,
-  stridesOf,
-  type Table,
-  type Tensor,
-  type Tile,
-} from '../../kernel/ir.js';
-import { type LaneGrid, type Share, shareOf } from './layout.js';
+import { type Expr, type LoopVar, type Stmt, stridesOf, type Table, type Tensor, type Tile } from '../../kernel/ir.js';
+import type { LanePlan } from '../../kernel/lane-plan.js';
+import { type LaneGrid, type Share, shareOf } from '../../kernel/lanes.js';
+import { rangeOf } from '../../kernel/range.js';
+import type { Memory } from '../../kernel/vectors.js';
 import { nameAll } from './names.js';
-import { type Ranges, rangeOf } from './range.js';
 import { minus, over, rest, sum, type Term, times } from './term.js';
 import { cast, type Scalar, storedAs } from './types.js';
-import type { Memory } from './vectors.js';
 
 /** Where a lane is in a tile: local element (i, j) of its share, element (r, c) of the tile; c4: the vector, c = 4·c4. */
 export interface At {
@@ -27,20 +19,10 @@ export interface At {
   readonly c4?: Term;
 }
 
-export interface Plan {
-  readonly program: Program;
-  readonly lanes: number;
+export interface Plan extends LanePlan {
   readonly f16: boolean;
   readonly counting: boolean;
   readonly compact: boolean;
-  readonly grids: ReadonlyMap<Tile, LaneGrid>;
-  readonly vec: ReadonlySet<Memory>;
-  readonly atomic: ReadonlySet<Tensor>;
-  /** Tiles with two buffers, and the index that alternates between them. */
-  readonly buffers: ReadonlyMap<Tile, ReadonlySet<LoopVar>>;
-  /** Statements of the emitter's own, which no program asked for and no counter counts. */
-  readonly uncounted: ReadonlySet<Stmt>;
-  readonly ranges: Ranges;
 }
 
 export class Shader {
@@ -124,7 +106,7 @@ export class Shader {
 
   /** Counts n elements that a copy, gather or scatter moves, at both ends. */
   countMove(s: Stmt, from: Tensor | Tile, to: Tensor | Tile, n: Term, leader?: string): void {
-    if (this.plan.uncounted.has(s)) return;
+    if (this.plan.added.has(s)) return;
     const end = (x: Tensor | Tile, way: string) => {
       if (!('level' in x)) this.count(`tensor ${x.name} ${way}`, n, leader);
       else if (x.level === 'shared') this.count(`tile ${x.name} ${way}`, n, leader);

@@ -1,6 +1,6 @@
 /** A view as WGSL: the address of its elements and the conditions under which they are inside the tensor. */
 import { div, type Expr, mul, type Tensor, type View } from '../../kernel/ir.js';
-import { rangeOf } from './range.js';
+import { rangeOf } from '../../kernel/range.js';
 import type { Shader } from './shader.js';
 import { sum, type Term, times } from './term.js';
 

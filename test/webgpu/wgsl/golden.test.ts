@@ -17,6 +17,10 @@ it('gemm, ragged and without f16: scalars, guarded edges', async () => {
 it('softmax: lanes meet in workgroup memory', async () => {
   await expect(emitWgsl(softmax(8, 128)).wgsl).toMatchFileSnapshot('golden/softmax.wgsl');
 });
+it('softmax: lanes meet in subgroups of whatever size, then in workgroup memory', async () => {
+  const s = emitWgsl(softmax(8, 2048, 1024), { subgroup: [4, 128], max_lanes: 1024 });
+  await expect(s.wgsl).toMatchFileSnapshot('golden/softmax-subgroups.wgsl');
+});
 it('softmax, counting', async () => {
   const s = emitWgsl(softmax(8, 128), { counting: true });
   expect(s.counters).toContain('tensor x read');

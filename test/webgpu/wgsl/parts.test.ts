@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InfeasibleError } from '../../../src/base/errors.js';
+import { type LoopNode, type Node, placeBarriers, type Work } from '../../../src/kernel/barriers.js';
 import { roundTo } from '../../../src/kernel/interpret/round.js';
 import * as ir from '../../../src/kernel/ir.js';
-import { type LoopNode, type Node, placeBarriers, type Work } from '../../../src/webgpu/wgsl/barriers.js';
+import { gridFor, shareOf } from '../../../src/kernel/lanes.js';
+import { isMultiple, rangeOf } from '../../../src/kernel/range.js';
 import { emitWgsl } from '../../../src/webgpu/wgsl/emit.js';
-import { gridFor, shareOf } from '../../../src/webgpu/wgsl/layout.js';
 import { fromHalf, packTensor, toHalf, unpackTensor } from '../../../src/webgpu/wgsl/pack.js';
-import { isMultiple, rangeOf } from '../../../src/webgpu/wgsl/range.js';
 import { over, sum, times } from '../../../src/webgpu/wgsl/term.js';
 import { gemm } from './programs.js';
 
@@ -16,7 +16,6 @@ describe('barriers', () => {
     kind: 'work',
     reads,
     writes,
-    emit: () => {},
     barrier: false,
   });
   const loop = (body: Node[], alternating: object[] = []): LoopNode => ({

@@ -46,9 +46,10 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   }
   workgroupBarrier();
   {
-    n3 += 16u;
+    n3 += 1u;
     var part = meet0[(lane / 16) * 16];
     for (var other = 1; other < 16; other++) {
+      n3 += 1u;
       part = max(part, meet0[(lane / 16) * 16 + other]);
     }
     top = part;
@@ -68,9 +69,10 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   }
   workgroupBarrier();
   {
-    n3 += 16u;
+    n3 += 1u;
     var part = meet1[(lane / 16) * 16];
     for (var other = 1; other < 16; other++) {
+      n3 += 1u;
       part = part + meet1[(lane / 16) * 16 + other];
     }
     total = part;

@@ -3,7 +3,8 @@
  * lanes, `down` × `across`: lane (lr, lc) holds rows lr, lr + down, … and chunks of neighbouring columns, so that
  * element-by-element work is local. A side of extent 1 is repeated on all lanes along it, so broadcasting is local too.
  */
-import { isTile, type Program, type Stmt, type Tile } from '../../kernel/ir.js';
+import { isTile, type Program, type Reduce, type Stmt, type Tile } from './ir.js';
+import { type Meeting, costOf as meetingCost, meetingOf } from './meeting.js';
 
 export interface LaneGrid {
   readonly down: number;
@@ -23,6 +24,55 @@ export function shareOf(t: { rows: number; cols: number }, grid: LaneGrid): Shar
   const cols = t.cols === 1 ? 1 : Math.ceil(t.cols / grid.across);
   const fits = (n: number) => t.cols > 1 && cols % n === 0 && t.cols % (grid.across * n) === 0;
   return { grid, rows, cols, chunk: fits(4) ? 4 : fits(2) ? 2 : 1 };
+}
+
+/** Fewest and most lanes that a subgroup may have, powers of two; [0, 0] where reductions may not use subgroups. */
+export type SubgroupSizes = readonly [least: number, most: number];
+export const NO_SUBGROUPS: SubgroupSizes = [0, 0];
+
+/** How the lanes of a grid come together for a reduction. */
+export interface Reduction {
+  /** Lanes along a line, and lines that each lane holds. */
+  readonly along: number;
+  readonly lines: number;
+  /**
+   * `lanes` neighbours meet before memory: by one operation of the subgroup where every subgroup lies inside a line,
+   * else by log₂ lanes shuffles among so few that any subgroup holds them.
+   */
+  readonly near: { readonly lanes: number; readonly by: 'subgroup' | 'shuffle' | 'none' };
+  /** Parts of each line that meet in memory (1: none do). */
+  readonly parts: number;
+  readonly meeting: Meeting;
+}
+
+const ALONE: Reduction['near'] = { lanes: 1, by: 'none' };
+
+/** `lanes` of a workgroup, numbered along its subgroups. */
+export function reductionOf(s: Reduce, grid: LaneGrid, lanes: number, sizes: SubgroupSizes): Reduction {
+  const along = s.axis === 1 ? grid.across : grid.down;
+  const { parts: all, lines } = partsOf(s, grid);
+  const neighbours = s.axis === 1 || grid.across === 1;
+  const whole = grid.down * grid.across === lanes && lanes % sizes[1] === 0;
+  const near = all > 1 && neighbours && whole ? nearOf(along, sizes) : ALONE;
+  const parts = near.lanes > 1 ? along / near.lanes : all;
+  return { along, lines, near, parts, meeting: meetingOf(parts, lines, along) };
+}
+
+/** Sizes of subgroups are known only when they run: whatever it is then, these lanes are in one. */
+function nearOf(along: number, [least, most]: SubgroupSizes): Reduction['near'] {
+  if (least < 2) return ALONE;
+  if (along % most === 0) return { lanes: least, by: 'subgroup' };
+  let lanes = 1;
+  while (lanes < least && along % (2 * lanes) === 0) lanes *= 2;
+  return lanes > 1 ? { lanes, by: 'shuffle' } : ALONE;
+}
+
+/** Over how many lanes each line of a reduction lies (1: no lane needs another), and how many lines each lane holds. */
+function partsOf(s: Reduce, grid: LaneGrid): { readonly parts: number; readonly lines: number } {
+  const { rows, cols } = s.from;
+  return s.axis === 1
+    ? { parts: Math.min(grid.across, cols), lines: rows === 1 ? 1 : Math.ceil(rows / grid.down) }
+    : { parts: Math.min(grid.down, rows), lines: cols === 1 ? 1 : Math.ceil(cols / grid.across) };
 }
 
 /** A statement's tiles that are distributed together. */
@@ -77,8 +127,7 @@ function declaredGrid(program: Program, tiles: readonly Tile[], lanes: number): 
   return undefined;
 }
 
-/** Elements a shuffle, a trip through workgroup memory or a scattered access costs, beside one for an element's work. */
-const CROSS_LANE = 4;
+/** Elements a scattered access costs, beside one for an element's work. */
 const STRIDED = 2;
 /** Weight of a loop's body over what stands before it. */
 const LOOP_WEIGHT = 8;
@@ -120,11 +169,8 @@ function costOf(s: Stmt, tiles: readonly Tile[], grid: LaneGrid): number {
   if (met.length === 0) return 0;
   let cost = Math.max(...together(s).map(per));
   if (s.kind === 'reduce') {
-    const [lanesAlong, lines] =
-      s.axis === 1
-        ? [grid.across, Math.ceil(s.from.rows / grid.down)]
-        : [grid.down, Math.ceil(s.from.cols / grid.across)];
-    if (lanesAlong > 1) cost += lines * (CROSS_LANE + lanesAlong);
+    const { parts, lines } = partsOf(s, grid);
+    cost += meetingCost(meetingOf(parts, lines));
   }
   if ((s.kind === 'copy' && !(isTile(s.from) && isTile(s.to))) || s.kind === 'gather' || s.kind === 'scatter')
     for (const t of met) {

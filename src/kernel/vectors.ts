@@ -2,8 +2,8 @@
  * Which tensors and shared tiles are arrays of vec4. An array has one element type, so every access to it must be
  * able to take whole aligned vectors; where one cannot, the array is of scalars, and so are those it is copied with.
  */
-import { isTile, type Program, type Stmt, stridesOf, type Tensor, type Tile, type View } from '../../kernel/ir.js';
-import { type LaneGrid, shareOf } from './layout.js';
+import { isTile, type Program, type Stmt, stridesOf, type Tensor, type Tile, type View } from './ir.js';
+import { type LaneGrid, shareOf } from './lanes.js';
 import { isMultiple, type Ranges, rangeOf } from './range.js';
 
 export type Memory = Tensor | Tile;

@@ -1,5 +1,5 @@
 /** Passes over the program before it is emitted: operands of mma in registers go through workgroup memory. */
-import { copy, type Loop, type LoopVar, type Program, type Stmt, type Tile } from '../../kernel/ir.js';
+import { copy, type Loop, type LoopVar, type Program, type Stmt, type Tile } from './ir.js';
 
 export interface Staged {
   readonly program: Program;

@@ -2,7 +2,7 @@
  * Where a workgroup must wait: before a statement that reads what other lanes wrote since the last barrier, or writes
  * what they read or wrote. A tile with two buffers may be written while the other buffer is still read.
  */
-import type { Loop } from '../../kernel/ir.js';
+import type { Loop } from './ir.js';
 
 /** Something in workgroup memory, or a tensor that the program both reads and writes. */
 export type Place = object;
@@ -11,18 +11,17 @@ export interface Work {
   readonly kind: 'work';
   readonly reads: readonly Place[];
   readonly writes: readonly Place[];
-  readonly emit: () => void;
   barrier: boolean;
 }
-export interface LoopNode {
+export interface LoopNode<W extends Work = Work> {
   readonly kind: 'loop';
   readonly loop: Loop;
-  readonly body: readonly Node[];
+  readonly body: readonly Node<W>[];
   /** Places whose buffers alternate with this loop's index. */
   readonly alternating: ReadonlySet<Place>;
   barrier: boolean;
 }
-export type Node = Work | LoopNode;
+export type Node<W extends Work = Work> = W | LoopNode<W>;
 
 /** Accesses since the last barrier, by how many iterations of the place's loop they lie back. */
 type Pending = Map<Place, { reads: Set<number>; writes: Set<number> }>;

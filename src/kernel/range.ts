@@ -1,5 +1,5 @@
 /** What is known of an integer expression before it runs: its interval and a number that divides it. */
-import type { Expr, LoopVar, Program, Stmt } from '../../kernel/ir.js';
+import type { Expr, LoopVar, Program, Stmt } from './ir.js';
 
 export interface Range {
   readonly lo: number;

@@ -1,0 +1,83 @@
+/** `kernel --from FILE`: another tool's files in place of machine, workload and mapping. What a file is, its text tells. */
+import { basename } from 'node:path';
+import { InputError } from '../base/errors.js';
+import { isScaleSimConfig, parseScaleSimConfig } from '../interop/scalesim/config.js';
+import { type LayerResult, type ScaleSimResult, simulateScaleSim } from '../interop/scalesim/simulate.js';
+import { parseTopology } from '../interop/scalesim/topology.js';
+import { quantity } from '../report/format.js';
+import { readText } from './io.js';
+import type { CommonOptions } from './options.js';
+import { note, type Result } from './output.js';
+import { startProgress } from './progress.js';
+import { bold, plainTable } from './style.js';
+
+export interface FromOptions extends CommonOptions {
+  readonly topology?: string;
+}
+
+interface Form {
+  /** What it is, for the message when no form fits. */
+  readonly what: string;
+  is(text: string): boolean;
+  run(text: string, file: string, options: FromOptions): Promise<Result>;
+}
+
+const FORMS: readonly Form[] = [
+  { what: 'a SCALE-Sim configuration (with --topology)', is: isScaleSimConfig, run: scaleSim },
+];
+
+/** @throws InputError when the file cannot be read or is of no form that is known */
+export async function runFrom(file: string, options: FromOptions): Promise<Result> {
+  const text = readText(file);
+  const form = FORMS.find((f) => f.is(text));
+  if (!form) throw new InputError(`is not ${FORMS.map((f) => f.what).join(' or ')}`, file);
+  return form.run(text, basename(file), options);
+}
+
+async function scaleSim(text: string, file: string, options: FromOptions): Promise<Result> {
+  if (options.topology === undefined)
+    throw new InputError('a SCALE-Sim configuration needs its layers: --topology FILE.csv', file);
+  const config = parseScaleSimConfig(text, file);
+  const layers = parseTopology(readText(options.topology), basename(options.topology));
+  const progress = await startProgress('layers', layers.length, options);
+  const result = simulateScaleSim(config, layers, (done) => progress.update(done));
+  progress.stop();
+  for (const warning of result.warnings) note(options, `note: ${warning}`);
+  return { json: () => result, text: () => scaleSimText(result) };
+}
+
+function scaleSimText({ machine, array, cycles, layers }: ScaleSimResult): string {
+  const count = (value: number) => ({ text: value.toLocaleString('en-US'), value });
+  const share = (value: number) => ({ text: quantity(value, '%'), value });
+  const row = (l: LayerResult) => [
+    l.layer,
+    count(l.compute_cycles),
+    count(l.stall_cycles),
+    count(l.as_scale_sim.compute_cycles),
+    count(l.as_scale_sim.stall_cycles),
+    share(l.utilisation),
+    share(l.compute_utilisation),
+    count(l.ifmap.dram_words),
+    count(l.filter.dram_words),
+    count(l.ofmap.dram_words),
+  ];
+  return [
+    bold(`${machine}: ${array.rows} × ${array.cols}, ${array.dataflow}: ${cycles.toLocaleString('en-US')} cycles`),
+    plainTable(
+      [
+        'Layer',
+        'Compute cycles',
+        'Stalls',
+        'as SCALE-Sim',
+        'its stalls',
+        'Utilisation',
+        'while working',
+        'Input words',
+        'Filter words',
+        'Output words',
+      ],
+      layers.map(row),
+    ),
+    'SCALE-Sim prints the number of the last cycle, and counts a wait for DRAM twice; words are those of DRAM.',
+  ].join('\n\n');
+}

@@ -1,0 +1,95 @@
+/**
+ * A nest of stages. Within a stage each unit does its einsums one after another while the units work side by side;
+ * stages follow one another inside the shared loops. Stores serve all einsums: their traffic adds up over the run.
+ *
+ *   cycles = max( epochs · Σ_stages max_units Σ_einsums cycles ,  max_stores Σ_einsums words ÷ bandwidth )
+ */
+import type { Cascade } from '../../kernel/einsum.js';
+import type { Nest } from '../../kernel/nest.js';
+import { checkNest } from '../../kernel/nest-check.js';
+import type { ResourceGraph } from '../../machine/graph.js';
+import { analyseNest } from './analyse.js';
+import { bandwidthOf } from './bandwidth.js';
+import { type Moved, trafficOf } from './traffic.js';
+import type { NestResult } from './types.js';
+
+/** @throws InputError, InfeasibleError as `analyseNest` */
+export function evaluateNest(nest: Nest, cascade: Cascade, graph: ResourceGraph): NestResult {
+  checkNest(nest, cascade, graph);
+  const epochs = nest.shared.flatMap((l) => l.loops).reduce((n, l) => n * (l.spatial ? 1 : l.size), 1);
+  const stages = nest.stages.map(({ nests }) => nests.map((n) => analyseNest(n, cascade, graph, nest.shared)));
+  const einsums = stages.flat();
+  const paced = stages.map((analyses) => {
+    const by_unit: Record<string, number> = {};
+    for (const a of analyses) by_unit[a.unit] = (by_unit[a.unit] ?? 0) + a.compute_cycles / epochs;
+    return { by_unit, cycles: Math.max(...Object.values(by_unit)) };
+  });
+  const compute_cycles = epochs * paced.reduce((n, s) => n + s.cycles, 0);
+  const parts: Record<string, number> = {};
+  let cycles = compute_cycles;
+  let bound_by = busiestUnit(paced);
+  const store_cycles: Record<string, number> = {};
+  if (einsums.length === 1) {
+    // one einsum: its stores' cycles as they were found, per instance
+    for (const s of einsums[0]!.stores) store_cycles[s.store] = Math.max(store_cycles[s.store] ?? 0, s.cycles);
+  } else
+    for (const [store, moved] of trafficOf(einsums, cascade, graph))
+      store_cycles[store] = cyclesOf(moved, store, graph);
+  for (const [store, needs] of Object.entries(store_cycles))
+    if (needs > cycles) {
+      cycles = needs;
+      bound_by = store;
+    }
+  const leak_pJ_per_cycle: Record<string, number> = {};
+  for (const a of einsums)
+    for (const [part, pJ] of Object.entries(a.energy_by_part_pJ)) {
+      const leaks = a.stores.filter((s) => s.store === part);
+      parts[part] = (parts[part] ?? 0) + pJ - leaks.reduce((n, s) => n + s.leakage_pJ, 0);
+      for (const s of leaks) leak_pJ_per_cycle[part] = Math.max(leak_pJ_per_cycle[part] ?? 0, s.leakage_pJ / a.cycles);
+    }
+  for (const [part, pJ] of Object.entries(leak_pJ_per_cycle)) parts[part]! += pJ * cycles;
+  return {
+    einsums,
+    epochs,
+    stages: paced,
+    compute_cycles,
+    store_cycles,
+    cycles,
+    fill_drain_cycles: fillAndDrain(nest, graph),
+    bound_by,
+    energy_by_part_pJ: parts,
+    energy_pJ: Object.values(parts).reduce((a, b) => a + b, 0),
+  };
+}
+
+function busiestUnit(stages: readonly { readonly by_unit: Readonly<Record<string, number>> }[]): string {
+  const total = new Map<string, number>();
+  for (const { by_unit } of stages)
+    for (const [unit, cycles] of Object.entries(by_unit)) total.set(unit, (total.get(unit) ?? 0) + cycles);
+  let best = '';
+  for (const [unit, cycles] of total) if (best === '' || cycles > total.get(best)!) best = unit;
+  return best;
+}
+
+/** Cycles a store's instances in use need for what they move, evenly spread. */
+function cyclesOf({ read_B, write_B, instances }: Moved, id: string, graph: ResourceGraph): number {
+  const store = graph.stores.find((s) => s.id === id)!;
+  const { read_B_per_cycle, write_B_per_cycle } = bandwidthOf(store, graph.control.clock.nominal_Hz);
+  const read = read_B / instances / read_B_per_cycle;
+  const write = write_B / instances / write_B_per_cycle;
+  return store.shared_port ? read + write : Math.max(read, write);
+}
+
+/** Skew of the operands across systolic arrays: the last place starts, and the first ends, that much apart. */
+function fillAndDrain(nest: Nest, graph: ResourceGraph): number {
+  const units = new Set(nest.stages.flatMap((s) => s.nests.map((n) => n.unit)));
+  let most = 0;
+  for (const array of graph.arrays ?? []) {
+    if (!units.has(array.unit)) continue;
+    const skew = array.levels
+      .filter((l) => l.network.systolic)
+      .reduce((n, l) => n + (l.fanout.x - 1) + (l.fanout.y - 1), 0);
+    most = Math.max(most, skew);
+  }
+  return most;
+}

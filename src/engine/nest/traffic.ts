@@ -1,0 +1,43 @@
+/** Bytes that stores move for einsums together: as they are asked for, and in whole accesses. */
+import { bytesOf } from '../../base/dtype.js';
+import type { Cascade } from '../../kernel/einsum.js';
+import type { ResourceGraph } from '../../machine/graph.js';
+import type { NestAnalysis } from './types.js';
+
+export interface Moved {
+  read_B: number;
+  write_B: number;
+  /** In whole sectors. */
+  moved_read_B: number;
+  moved_write_B: number;
+  /** Instances in use. */
+  instances: number;
+}
+
+/** By store id, in the machine's order; all instances together. */
+export function trafficOf(
+  einsums: readonly NestAnalysis[],
+  cascade: Cascade,
+  graph: ResourceGraph,
+): Map<string, Moved> {
+  const found = new Map<string, Moved>();
+  for (const store of graph.stores)
+    for (const a of einsums)
+      for (const s of a.stores) {
+        if (s.store !== store.id) continue;
+        const m = found.get(store.id) ?? { read_B: 0, write_B: 0, moved_read_B: 0, moved_write_B: 0, instances: 1 };
+        found.set(store.id, m);
+        m.instances = Math.max(m.instances, s.instances);
+        for (const t of s.tensors) {
+          const word_B = store.word_B ?? bytesOf(cascade.tensors.find((x) => x.name === t.tensor)!.dtype);
+          const n = t.instances * word_B;
+          const whole = (words: number) =>
+            t.instances * Math.ceil((words * word_B) / store.sector_B - 1e-9) * store.sector_B;
+          m.read_B += t.reads * n;
+          m.write_B += (t.fills + t.updates) * n;
+          m.moved_read_B += whole(t.reads);
+          m.moved_write_B += whole(t.fills) + whole(t.updates);
+        }
+      }
+  return found;
+}

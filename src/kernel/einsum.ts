@@ -1,0 +1,50 @@
+/**
+ * What a program computes, without its tiles: a cascade of einsums over named ranks. An einsum is evaluated at every
+ * point of its ranks; each operand's coordinates are sums of ranks times strides (y·2 + r for a strided window).
+ * Ranks of `ins` that `out` lacks are reduced. Nests of loops are laid over these ranks.
+ */
+import type { DType } from '../base/dtype.js';
+import type { MathFn, OperandRole } from '../machine/graph.js';
+
+/** One coordinate of a tensor: Σ stride · rank + offset. */
+export interface Coordinate {
+  readonly terms: readonly { readonly rank: string; readonly stride: number }[];
+  readonly offset?: number;
+}
+
+export interface Access {
+  readonly tensor: string;
+  /** One per dim of the tensor; no coordinates: a scalar. */
+  readonly at: readonly Coordinate[];
+}
+
+export interface CascadeTensor {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly role: OperandRole;
+  /** Starts or ends in the home store; otherwise made and used within the cascade. */
+  readonly home: boolean;
+  /** Share of elements that are not zero; 1 when absent. */
+  readonly density?: number;
+}
+
+export interface Einsum {
+  readonly name: string;
+  /** Every rank of the iteration space, in the program's order. */
+  readonly ranks: readonly string[];
+  readonly out: Access;
+  readonly ins: readonly Access[];
+  /** How points that share an output element are combined; `none` where each has its own. */
+  readonly reduce: 'none' | 'sum' | 'max' | 'min';
+  /** Work of one point by class; a multiply–accumulate is one `fma`. */
+  readonly work: Readonly<Partial<Record<MathFn, number>>>;
+}
+
+export interface Cascade {
+  readonly name: string;
+  /** Extent of each rank. */
+  readonly ranks: Readonly<Record<string, number>>;
+  readonly tensors: readonly CascadeTensor[];
+  /** In the order in which one depends on another. */
+  readonly einsums: readonly Einsum[];
+}

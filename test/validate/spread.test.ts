@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'vitest';
+import { shuffled } from '../../src/validate/calibrate/split.js';
+import { matmul } from '../../src/validate/calls.js';
+import { classesOf, intervalOf, type Residual, spreadOf } from '../../src/validate/spread.js';
+
+const op = matmul(1, 64, 64, 64, 'bf16', 'bf16', 'bf16');
+const residual = (ratio: number, classes = ['all'], weight = 1): Residual => ({
+  classes,
+  predicted_s: 1,
+  measured_s: ratio,
+  weight,
+});
+
+describe('quantiles', () => {
+  test('are the 5 % and 95 % ranks of n + 1', () => {
+    // 1 … 99: ranks 5 and 95 of 100, the lower one row further out
+    const list = shuffled(
+      Array.from({ length: 99 }, (_, i) => residual(i + 1)),
+      5,
+    );
+    expect(spreadOf(list)['all']).toEqual({ lo: 4, hi: 95, n: 99 });
+  });
+  test('hold about nine in ten of new draws', () => {
+    const draws = shuffled(
+      Array.from({ length: 4000 }, (_, i) =>
+        residual(Math.exp(0.3 * Math.sin(i * 12.9898) + 0.1 * Math.cos(i * 78.233))),
+      ),
+      11,
+    );
+    const { lo, hi } = spreadOf(draws.slice(0, 2000))['all']!;
+    const inside = draws.slice(2000).filter((r) => r.measured_s >= lo && r.measured_s <= hi).length / 2000;
+    expect(inside).toBeGreaterThan(0.88);
+    expect(inside).toBeLessThan(0.92);
+  });
+  test('count weights: a GPU with a tenth of the rows counts as much as another', () => {
+    const many = Array.from({ length: 900 }, () => residual(1, ['all'], 1 / 900));
+    const few = Array.from({ length: 90 }, () => residual(2, ['all'], 1 / 90));
+    expect(spreadOf([...many, ...few])['all']).toMatchObject({ lo: 1, hi: 2 });
+    // as they come, one in eleven would be 2
+    expect(spreadOf([...many, ...few.slice(0, 30)].map((r) => ({ ...r, weight: 1 })))['all']!.hi).toBe(1);
+  });
+  test('of classes with few rows are none', () => {
+    const list = Array.from({ length: 60 }, (_, i) => residual(1, i < 20 ? ['few', 'all'] : ['all']));
+    expect(Object.keys(spreadOf(list))).toEqual(['all']);
+  });
+});
+
+describe('an interval', () => {
+  test('goes by the narrowest class that is known', () => {
+    const table = { all: { lo: 0.5, hi: 2 }, gemm: { lo: 0.8, hi: 1.25 }, gemm_16_16_long: { lo: 0.95, hi: 1.05 } };
+    expect(intervalOf(table, op, 1e-3)).toEqual({
+      lo_s: 0.95 * 1e-3,
+      hi_s: 1.05 * 1e-3,
+      by: 'gemm_16_16_long',
+    });
+    expect(intervalOf(table, op, 1e-5).by).toBe('gemm');
+    expect(intervalOf({ all: { lo: 0.5, hi: 2 } }, op, 1).by).toBe('all');
+    expect(intervalOf({}, op, 1)).toMatchObject({ hi_s: 1.5, by: 'assumed' });
+  });
+  test('classes tell number formats and block scales apart', () => {
+    expect(classesOf(matmul(1, 8, 8, 8, 'bf16', 'int4', 'bf16'), 1e-5)[1]).toBe('gemm_16_4');
+    expect(classesOf({ ...matmul(1, 8, 8, 8, 'fp8_e4m3', 'fp8_e4m3', 'bf16'), block_scaled: true }, 1e-5)[1]).toBe(
+      'gemm_8_8_block',
+    );
+    expect(classesOf(matmul(1, 8, 8, 8, 'nvfp4', 'nvfp4', 'bf16'), 1e-5)[1]).toBe('gemm_4_4');
+  });
+});
