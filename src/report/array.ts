@@ -66,7 +66,7 @@ export function frameText(w: Watched, frame: Frame): string {
 /** Every cycle, for --json. */
 export function framesOf(w: Watched, from: number, to: number): Frame[] {
   const f = foldsOf(w.dataflow, w.product, w.rows, w.cols);
-  return Array.from({ length: to - from + 1 }, (_, i) => frameAt(w.dataflow, w.product, f, from + i));
+  return Array.from({ length: to - from + 1 }, (_, i) => frameAt(w.dataflow, f, from + i));
 }
 
 /** A page with the array drawn, a slider over its cycles and the elements at work over time. Needs no network. */
@@ -127,7 +127,7 @@ function occupancySvg(w: Watched, f: Folds, frames: readonly Frame[]): string {
   const [width, height] = [900, 120];
   const step = width / f.cycles;
   const all = w.rows * w.cols;
-  const bars = occupancyByCycle(w.dataflow, w.product, f).map((busy, cycle) => {
+  const bars = occupancyByCycle(w.dataflow, f).map((busy, cycle) => {
     const tall = Math.max(busy > 0 ? 1 : 2, (busy / all) * height);
     const { phase } = frames[cycle]!;
     return `<rect x="${(cycle * step).toFixed(2)}" y="${(height - tall).toFixed(2)}" width="${Math.max(0.5, step - 0.4).toFixed(2)}" height="${tall.toFixed(2)}" fill="${COLOURS[phase]}" data-cycle="${cycle}"><title>cycle ${cycle}: ${busy} of ${all}, ${phase}</title></rect>`;

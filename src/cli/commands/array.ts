@@ -73,7 +73,7 @@ export function define(command: Command): void {
           cycles: f.cycles,
           cycles_per_fold: f.cycles_per_fold,
           utilisation: utilisationOf(f),
-          busy: occupancyByCycle(watched.dataflow, product, f),
+          busy: occupancyByCycle(watched.dataflow, f),
           frames: framesOf(watched, from, to),
         }),
         text: () =>
@@ -118,7 +118,7 @@ function step(watched: Watched, cycles: number): Promise<void> {
   const f = foldsOf(watched.dataflow, watched.product, watched.rows, watched.cols);
   let cycle = 0;
   const draw = (): void => {
-    const frame = frameText(watched, frameAt(watched.dataflow, watched.product, f, cycle));
+    const frame = frameText(watched, frameAt(watched.dataflow, f, cycle));
     process.stdout.write(
       `\x1b[2J\x1b[H${utilisationSentence(watched)}\n\n${frame}\n\n→ or space: on · ←: back · home, end · q: quit\n`,
     );

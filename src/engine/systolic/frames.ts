@@ -3,7 +3,7 @@
  * loaded with, which words enter at the edges and which results leave.
  */
 import { InputError } from '../../base/errors.js';
-import type { Dataflow, Folds, Product } from './dataflow.js';
+import type { Dataflow, Folds } from './dataflow.js';
 
 export const PHASES = ['load', 'fill', 'full', 'drain'] as const;
 /** Stationary words are pushed in; more elements work each cycle; as many as ever will; fewer each cycle. */
@@ -42,7 +42,7 @@ export interface Word {
  * One cycle, from 0.
  * @throws InputError when the folds have no such cycle
  */
-export function frameAt(dataflow: Dataflow, p: Pick<Product, 'm' | 'n' | 'k'>, f: Folds, cycle: number): Frame {
+export function frameAt(dataflow: Dataflow, f: Folds, cycle: number): Frame {
   if (!Number.isInteger(cycle) || cycle < 0 || cycle >= f.cycles)
     throw new InputError(`cycle ${cycle}: the array works in cycles 0 to ${f.cycles - 1}`, 'systolic array');
   const fold = Math.floor(cycle / f.cycles_per_fold);
@@ -103,8 +103,8 @@ export function frameAt(dataflow: Dataflow, p: Pick<Product, 'm' | 'n' | 'k'>, f
 }
 
 /** Elements that work in each cycle of one fold: how it fills and drains. Partial folds have fewer. */
-export function occupancyByCycle(dataflow: Dataflow, p: Pick<Product, 'm' | 'n' | 'k'>, f: Folds): number[] {
-  return Array.from({ length: f.cycles }, (_, cycle) => frameAt(dataflow, p, f, cycle).busy);
+export function occupancyByCycle(dataflow: Dataflow, f: Folds): number[] {
+  return Array.from({ length: f.cycles }, (_, cycle) => frameAt(dataflow, f, cycle).busy);
 }
 
 function placesOf(dataflow: Dataflow) {

@@ -31,7 +31,7 @@ describe.each(DATAFLOWS)('%s', (dataflow) => {
         });
         const added = new Set<string>();
         for (let cycle = 0; cycle < f.cycles; cycle++) {
-          const frame = frameAt(dataflow, p, f, cycle);
+          const frame = frameAt(dataflow, f, cycle);
           const words = [...frame.left, ...frame.top];
           for (const operand of ['a', 'b'] as const)
             expect(
@@ -51,7 +51,7 @@ describe.each(DATAFLOWS)('%s', (dataflow) => {
           expect(frame.busy).toBe(busy);
         }
         expect(added.size).toBe(m * n * k);
-        expect(occupancyByCycle(dataflow, p, f).reduce((a, b) => a + b, 0)).toBe(m * n * k);
+        expect(occupancyByCycle(dataflow, f).reduce((a, b) => a + b, 0)).toBe(m * n * k);
       }),
       { numRuns: 60 },
     );
@@ -61,18 +61,18 @@ describe.each(DATAFLOWS)('%s', (dataflow) => {
 test('fills, is full and drains', () => {
   const p = denseProduct(4, 4, 10);
   const f = foldsOf('os', p, 4, 4);
-  const phases = Array.from({ length: f.cycles }, (_, cycle) => frameAt('os', p, f, cycle).phase);
+  const phases = Array.from({ length: f.cycles }, (_, cycle) => frameAt('os', f, cycle).phase);
   expect(phases).toEqual([...Array(6).fill('fill'), ...Array(4).fill('full'), ...Array(6).fill('drain')]);
   const weights = foldsOf('ws', p, 4, 4);
-  expect(frameAt('ws', p, weights, 0).phase).toBe('load');
-  expect(() => frameAt('os', p, f, f.cycles)).toThrow(/cycles 0 to 15/);
+  expect(frameAt('ws', weights, 0).phase).toBe('load');
+  expect(() => frameAt('os', f, f.cycles)).toThrow(/cycles 0 to 15/);
 });
 
 test('a stationary word moves down to its row and stays', () => {
   const p = denseProduct(3, 2, 3);
   const f = foldsOf('ws', p, 3, 2);
   // the last row's word enters first
-  expect(frameAt('ws', p, f, 0).elements[0]![0]).toEqual({ does: 'load', k: 2, n: 0, m: undefined });
-  expect(frameAt('ws', p, f, 1).elements[1]![0]).toEqual({ does: 'load', k: 2, n: 0, m: undefined });
-  expect(frameAt('ws', p, f, 2).elements.map((row) => row[0]!.k)).toEqual([0, 1, 2]);
+  expect(frameAt('ws', f, 0).elements[0]![0]).toEqual({ does: 'load', k: 2, n: 0, m: undefined });
+  expect(frameAt('ws', f, 1).elements[1]![0]).toEqual({ does: 'load', k: 2, n: 0, m: undefined });
+  expect(frameAt('ws', f, 2).elements.map((row) => row[0]!.k)).toEqual([0, 1, 2]);
 });
