@@ -5,6 +5,7 @@
  */
 import type { DType } from '../base/dtype.js';
 import type { MathFn, OperandRole } from '../machine/graph.js';
+import type { MapFn } from './ir.js';
 
 /** One coordinate of a tensor: Σ stride · rank + offset. */
 export interface Coordinate {
@@ -24,6 +25,8 @@ export interface CascadeTensor {
   readonly role: OperandRole;
   /** Starts or ends in the home store; otherwise made and used within the cascade. */
   readonly home: boolean;
+  /** What elements hold that no einsum writes: where a recurrence starts. */
+  readonly start?: number;
   /** Share of elements that are not zero; 1 when absent. */
   readonly density?: number;
 }
@@ -36,6 +39,10 @@ export interface Einsum {
   readonly ins: readonly Access[];
   /** How points that share an output element are combined; `none` where each has its own. */
   readonly reduce: 'none' | 'sum' | 'max' | 'min';
+  /** Where the combination starts; at the combiner's identity when absent. */
+  readonly init?: Access;
+  /** The function of the operands; their product when absent. */
+  readonly fn?: MapFn;
   /** Work of one point by class; a multiply–accumulate is one `fma`. */
   readonly work: Readonly<Partial<Record<MathFn, number>>>;
 }
