@@ -37,7 +37,8 @@ export function sharedBytes(program: Program): number {
 
 /** Live bytes of register tiles of a workgroup; accumulators that live in the matrix unit's own store left out. */
 export function registerBytes(program: Program, machine: ResourceGraph, mapping: Launch['mapping']): number {
-  const own = mapping.mma === 'matrix' && ownAccumulators(machine) ? accumulatorsOf(program, machine) : undefined;
+  const own =
+    mapping.mma === 'matrix' && ownAccumulators(machine) ? accumulatorsOf(program, machine, mapping.widest) : undefined;
   let total = 0;
   const { tiles } = program;
   for (let i = 0; i < tiles.length; i++) {
@@ -49,10 +50,10 @@ export function registerBytes(program: Program, machine: ResourceGraph, mapping:
 }
 
 /** Names of tiles that the matrix unit keeps in its own store. */
-function accumulatorsOf(program: Program, machine: ResourceGraph): ReadonlySet<string> {
+function accumulatorsOf(program: Program, machine: ResourceGraph, widest: number | undefined): ReadonlySet<string> {
   const own = new Set<string>();
   forEachMma(program.body, (s) => {
-    if (mmaOf(machine, s.a.dtype, s.b.dtype, s.acc.dtype)?.op.accumulator === 'own') own.add(s.acc.name);
+    if (mmaOf(machine, s.a.dtype, s.b.dtype, s.acc.dtype, widest)?.op.accumulator === 'own') own.add(s.acc.name);
   });
   return own;
 }

@@ -2,9 +2,11 @@
  * A kernel: one way to compute an op, as one file in `library/`. It states the math, its parameters with their legal
  * ranges, the tile programs for a choice of them, and a reference in plain loops.
  */
+
 import type { DType } from '../base/dtype.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import type { Op, OpKind } from '../workload/op.js';
+import type { Bookkeeping } from './bookkeeping.js';
 import type { Program } from './ir.js';
 import type { Nest } from './nest.js';
 
@@ -31,6 +33,10 @@ export interface Mapping {
   readonly cluster?: readonly [number, number];
   /** The unit that `mma` binds to: matrix instructions, or plain multiply–adds on each lane's register tile. */
   readonly mma: 'matrix' | 'vector';
+  /** Lanes of the widest matrix instruction that `mma` may bind to: kernels written for an older one. Any if absent. */
+  readonly widest?: number;
+  /** Once a workgroup, and in each iteration of a loop, besides the statements. */
+  readonly bookkeeping?: { readonly start: Bookkeeping; readonly step: Bookkeeping };
   /** On arrays of PEs: the nests that the program's cascade of einsums is laid out in; lanes and cores then play no part. */
   readonly nest?: Nest;
 }

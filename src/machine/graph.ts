@@ -339,12 +339,24 @@ export function mathRatesOf(machine: ResourceGraph, fn: MathFn, dtype: DType): M
   return machine.units.flatMap((unit) => unit.math[`${fn}:${dtype}`] ?? unit.math[fn] ?? []);
 }
 
-/** The fastest matrix instruction for these dtypes; undefined when the machine has none. */
-export function mmaOf(machine: ResourceGraph, a: DType, b: DType, acc: DType): { unit: Unit; op: MmaOp } | undefined {
+/** The fastest matrix instruction for these dtypes, of at most so many lanes; undefined when the machine has none. */
+export function mmaOf(
+  machine: ResourceGraph,
+  a: DType,
+  b: DType,
+  acc: DType,
+  widest = Number.POSITIVE_INFINITY,
+): { unit: Unit; op: MmaOp } | undefined {
   let best: { unit: Unit; op: MmaOp } | undefined;
   for (const unit of machine.units)
     for (const op of unit.mma)
-      if (op.a === a && op.b === b && op.acc === acc && (!best || op.macs_per_cycle > best.op.macs_per_cycle))
+      if (
+        op.a === a &&
+        op.b === b &&
+        op.acc === acc &&
+        op.lanes <= widest &&
+        (!best || op.macs_per_cycle > best.op.macs_per_cycle)
+      )
         best = { unit, op };
   return best;
 }

@@ -10,6 +10,7 @@ import type { Context } from '../engine/types.js';
 import type { Pins } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import type { Activation, ElementwiseFn, Op, OpOf } from '../workload/op.js';
+import { decodeKernel, decodePins, prefillPins } from './attention-kernels.js';
 
 export interface Call {
   /** Main op last; helpers before it in order. */
@@ -23,10 +24,12 @@ export interface Call {
   readonly power_W?: number;
   /** Time spent by the host before the device is seen to finish, where it is inside the measurement. */
   readonly host_s?: number;
-  /** Whether another kernel of the call does this op along the way on that machine. */
-  skips?(op: Op, machine: ResourceGraph): boolean;
-  /** What the framework's dispatch fixes of how an op is computed. */
-  pins?(op: Op, machine: ResourceGraph): Pins | undefined;
+  /** What the framework runs on that machine, where that is known: ops in order, and what its dispatch fixes of each. */
+  steps?(machine: ResourceGraph): readonly Step[];
+}
+export interface Step {
+  readonly op: Op;
+  readonly pins?: Pins;
 }
 export type Row = Readonly<Record<string, string>>;
 export type Skip = { readonly skip: string };
@@ -230,17 +233,30 @@ function attentionRow(row: Row, decode: boolean): Call | Skip {
     dtype: 'bf16',
     kv,
   };
+  // embedding and the cache's new entries in one kernel, values copied along
+  const prepare: Op = { ...rotary, name: 'rotary and cache', heads: heads + 2 * kv_heads };
   const lengths = elementwise('sequence offsets', 'copy', batch + 1, 'int32');
   const bytes =
     2 * rows * heads * head_dim * 2 +
     2 * batch * Math.min(kv_len, window || kv_len) * kv_heads * head_dim * bytesOf(kv);
   return {
-    ops: decode ? [rotary, append, attention] : [lengths, rotary, append, attention],
+    ops: decode ? [prepare, attention] : [lengths, rotary, append, attention],
+    steps: (machine) =>
+      decode
+        ? decodeSteps(prepare, attention, machine)
+        : [{ op: lengths }, { op: rotary }, { op: append }, { op: attention, pins: prefillPins(attention, machine) }],
     context: warm(bytes),
     measured_s: ms(row),
     group: decode ? 'decode attention' : 'prefill attention',
     dtype: `${row['attn_dtype']}/${row['kv_cache_dtype']}`,
   };
+}
+
+/** Only some decode kernels leave the embedding and the cache's new entries to a kernel before them. */
+function decodeSteps(prepare: Op, attention: OpOf<'attention'>, machine: ResourceGraph): readonly Step[] {
+  const kernel = decodeKernel(attention, machine);
+  const main: Step = { op: attention, pins: decodePins(attention, machine) };
+  return kernel === 'xqa' || kernel === 'fmha' ? [{ op: prepare }, main] : [main];
 }
 
 /** GPUs of the fp32 tables: no tensor cores, PyTorch, launches back to back. */

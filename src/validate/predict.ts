@@ -9,7 +9,7 @@ import type { Launch } from '../kernel/kernel.js';
 import type { Choice, Mapper } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import { compulsoryBytesOf, flopsOf, type Op } from '../workload/op.js';
-import { type Call, type Row, type Skip, TABLES, type TableKind } from './calls.js';
+import { type Call, type Row, type Skip, type Step, TABLES, type TableKind } from './calls.js';
 
 /** @throws InputError with file and line for a table that is not understood */
 export function readTable(text: string, file: string): { kind: TableKind; rows: Row[]; columns: string[] } {
@@ -53,18 +53,17 @@ export interface Mapped {
 
 /** @throws InfeasibleError when an op fits no kernel */
 export function mapCall(call: Call, machine: ResourceGraph, mapper: Mapper): Mapped {
-  const ops = call.ops.filter((op) => !call.skips?.(op, machine));
-  return { call, steps: ops.map((op) => ({ op, choice: choose(op, call, machine, mapper) })) };
+  const steps = call.steps?.(machine) ?? call.ops.map((op) => ({ op }));
+  return { call, steps: steps.map((step) => ({ op: step.op, choice: choose(step, call, machine, mapper) })) };
 }
 
 /** Under the framework's choices where the machine can follow them, the best otherwise. */
-function choose(op: Op, call: Call, machine: ResourceGraph, mapper: Mapper): Choice {
+function choose({ op, pins }: Step, call: Call, machine: ResourceGraph, mapper: Mapper): Choice {
   const options = {
     objective: 'time',
     context: JSON.stringify(call.context),
     evaluate: (launches: readonly Launch[]) => evaluateLaunches(launches, machine, call.context),
   } as const;
-  const pins = call.pins?.(op, machine);
   if (pins)
     try {
       return mapper.map(op, machine, { ...options, pins });

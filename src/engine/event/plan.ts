@@ -217,6 +217,8 @@ export function planOf(launch: Launch, machine: ResourceGraph): Plan {
           i.from = compileExpr(s.from, places);
           i.to = compileExpr(s.to, places);
           const start = code.push(i) - 1;
+          if (mapping.bookkeeping)
+            code.push(compute('bookkeeping', coster.bookkeeping(mapping.bookkeeping.step), [], []));
           emit(s.body, s, i);
           const end = blank(END, i.name);
           end.index = i.index;
@@ -281,6 +283,7 @@ export function planOf(launch: Launch, machine: ResourceGraph): Plan {
     } else code.push(i);
   }
 
+  if (mapping.bookkeeping) code.push(compute('bookkeeping', coster.bookkeeping(mapping.bookkeeping.start), [], []));
   emit(program.body, undefined, undefined);
   code.push(blank(EXIT, 'exit'));
   let blocks = 0;

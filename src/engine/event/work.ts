@@ -4,6 +4,7 @@
  */
 import { bytesOf, type DType } from '../../base/dtype.js';
 import { InfeasibleError } from '../../base/errors.js';
+import { type Bookkeeping, bookkeepingCycles } from '../../kernel/bookkeeping.js';
 import type { Copy, MapStmt, Mma, Reduce, Tile } from '../../kernel/ir.js';
 import type { Mapping } from '../../kernel/kernel.js';
 import {
@@ -139,6 +140,14 @@ export class Coster {
     return w;
   }
 
+  bookkeeping(b: Bookkeeping): Work {
+    const w = this.blank();
+    const { issue, chain } = bookkeepingCycles(b, this.mapping.lanes, this.machine);
+    w.cycles[ISSUE] = issue;
+    w.chain_cycles = chain;
+    return w;
+  }
+
   /** Every element of `out` on each pipe that its function needs; pipes work side by side. */
   map(s: MapStmt): Work {
     const w = this.blank();
@@ -217,10 +226,17 @@ export class Coster {
   /** The fastest instruction for these dtypes on the unit that the mapping binds to; plain fma when none is listed. */
   private mmaOp(s: Mma): MmaOp {
     const vector = this.mapping.mma === 'vector';
+    const { widest = Number.POSITIVE_INFINITY } = this.mapping;
     let best: MmaOp | undefined;
     for (const unit of this.machine.units)
       for (const op of unit.mma)
-        if (op.a === s.a.dtype && op.b === s.b.dtype && op.acc === s.acc.dtype && op.lanes > 1 === !vector)
+        if (
+          op.a === s.a.dtype &&
+          op.b === s.b.dtype &&
+          op.acc === s.acc.dtype &&
+          op.lanes > 1 === !vector &&
+          op.lanes <= widest
+        )
           if (!best || op.macs_per_cycle > best.macs_per_cycle) best = op;
     if (best) return best;
     const { name } = this.machine;

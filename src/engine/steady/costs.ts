@@ -87,7 +87,7 @@ export interface Costs {
    * cache; shared read, written; registers read, written; link in, out. Ways between near stores and lanes included.
    */
   readonly flow: { readonly clocked_pJ: readonly number[]; readonly fixed_pJ: readonly number[] };
-  mma(a: DType, b: DType, acc: DType, unit: 'matrix' | 'vector'): MmaOp;
+  mma(a: DType, b: DType, acc: DType, unit: 'matrix' | 'vector', widest?: number): MmaOp;
   element(fn: MapFn, dtype: DType): ElementCost;
   math(fn: MathFn, dtype: DType): ElementCost;
   remote(name: string): Remote;
@@ -239,8 +239,8 @@ function makeCosts(machine: ResourceGraph): Costs {
     mixedSlowdown: home.sustained_fraction / (home.mixed_fraction ?? home.sustained_fraction),
     flow: { clocked_pJ, fixed_pJ },
     special: exp2 === undefined || exp2 === fma ? -1 : PIPES + pipes.indexOf(exp2),
-    mma(a, b, acc, unit) {
-      const key = `${a}:${b}:${acc}:${unit}`;
+    mma(a, b, acc, unit, widest) {
+      const key = `${a}:${b}:${acc}:${unit}:${widest ?? ''}`;
       let best = mmas.get(key);
       if (!best) {
         for (const u of machine.units)
@@ -250,6 +250,7 @@ function makeCosts(machine: ResourceGraph): Costs {
               op.b === b &&
               op.acc === acc &&
               op.lanes > 1 === (unit === 'matrix') &&
+              (widest === undefined || op.lanes <= widest) &&
               (!best || op.macs_per_cycle > best.macs_per_cycle)
             )
               best = op;

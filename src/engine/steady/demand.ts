@@ -195,7 +195,12 @@ export function demandOf(launch: Launch, costs: Costs): Demand {
 
 const sameWork = (a: Mapping, b: Mapping): boolean =>
   a === b ||
-  (a.lanes === b.lanes && a.mma === b.mma && a.partition[0] === b.partition[0] && a.partition[1] === b.partition[1]);
+  (a.lanes === b.lanes &&
+    a.bookkeeping === b.bookkeeping &&
+    a.widest === b.widest &&
+    a.mma === b.mma &&
+    a.partition[0] === b.partition[0] &&
+    a.partition[1] === b.partition[1]);
 
 /** Reads shared as another mapping has it, and nothing known of DRAM. */
 function share({ segments }: Demand, program: Program, mapping: Mapping, costs: Costs): void {
@@ -226,7 +231,7 @@ function walk(program: Program, mapping: Mapping, costs: Costs): Demand {
   const root = segmentOf(costs, 0, nest!, 1, undefined);
   costs.demand ??= new Demand();
   const d = costs.demand.reset(root, workgroups);
-  new Walker(d, program, mapping, costs).body(program.body, root, undefined);
+  new Walker(d, program, mapping, costs).whole(root);
   return d;
 }
 
@@ -249,6 +254,11 @@ class Walker {
     private readonly costs: Costs,
   ) {
     this.statements = new StatementWalker(d, mapping, costs);
+  }
+
+  whole(s: Segment): void {
+    if (this.mapping.bookkeeping) this.statements.bookkeeping(this.mapping.bookkeeping.start, s);
+    this.body(this.program.body, s, undefined);
   }
 
   body(stmts: readonly Stmt[], s: Segment, around: Loop | undefined): void {
@@ -303,6 +313,7 @@ class Walker {
       if (x.kind === 'copy' && isTile(x.to) && !isTile(x.from) && x.to.stages > 1) this.statements.wrote(x.to);
       else if (x.kind === 'gather' && gathersAhead(x, stmt)) this.statements.wrote(x.to);
     }
+    if (this.mapping.bookkeeping) this.statements.bookkeeping(this.mapping.bookkeeping.step, child);
     this.body(stmt.body, child, stmt);
     this.lastWasLoad = false;
   }

@@ -4,6 +4,7 @@
  * wrote or still read.
  */
 import { bytesOf, type DType } from '../../base/dtype.js';
+import { type Bookkeeping, bookkeepingCycles } from '../../kernel/bookkeeping.js';
 import type { MapStmt, Mma, Reduce, Tile } from '../../kernel/ir.js';
 import type { Mapping } from '../../kernel/kernel.js';
 import type { MmaOp } from '../../machine/graph.js';
@@ -100,6 +101,12 @@ export class StatementWalker {
     this.chained[i] = chained;
   }
 
+  bookkeeping(b: Bookkeeping, s: Segment): void {
+    const { issue, chain } = bookkeepingCycles(b, this.mapping.lanes, this.costs.machine);
+    s.busy[ISSUE]! += issue;
+    this.spend(Math.max(issue / this.share, chain), s);
+  }
+
   // ---------------------------------------------------------------- statements
 
   /** Cycles of issue for lanes to load or store a whole tile. */
@@ -116,7 +123,7 @@ export class StatementWalker {
     const { costs, mapping, d } = this;
     const { count } = s.nest;
     const vector = mapping.mma === 'vector';
-    const op: MmaOp = costs.mma(m.a.dtype, m.b.dtype, m.acc.dtype, mapping.mma);
+    const op: MmaOp = costs.mma(m.a.dtype, m.b.dtype, m.acc.dtype, mapping.mma, mapping.widest);
     const { rows, cols } = m.acc;
     const depth = m.tb ? m.b.cols : m.b.rows;
     const k = up(depth, op.k);

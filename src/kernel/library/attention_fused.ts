@@ -14,11 +14,12 @@ import {
   attentionReference,
   NO_KEY,
 } from './attention_op.js';
-import { ATTENTION_PARAMS, tileCandidates } from './attention_params.js';
+import { ATTENTION_BESIDES, ATTENTION_PARAMS, ATTENTION_VECTOR, besides, tileCandidates } from './attention_params.js';
 import { attentionMapping, attentionRejects, routeOf } from './attention_route.js';
 import { keyLoops, queryTensor, type Rows, rowsOf, storeRows } from './attention_rows.js';
 
-type P = Params & Record<keyof typeof ATTENTION_PARAMS, number>;
+const PARAMS = { ...ATTENTION_PARAMS, vector: ATTENTION_VECTOR, ...ATTENTION_BESIDES } as const;
+type P = Params & Record<keyof typeof PARAMS, number>;
 
 const LOG_SUM = mapFn('log_sum', 2, {
   f: 'select',
@@ -31,13 +32,13 @@ export const attention_fused: Kernel<'attention'> = {
   math: `${ATTENTION_MATH}, one pass with online softmax`,
   op: 'attention',
   shape: ATTENTION_SHAPE,
-  params: ATTENTION_PARAMS,
+  params: PARAMS,
   toOp: attentionOp,
   rejects: (op, machine) => attentionRejects(op, machine, true),
-  candidates: (op, machine) => tileCandidates(op, machine, [1, 2, 3]),
+  candidates: (op, machine) => tileCandidates(op, machine, [1, 2, 3]).map((c) => ({ ...c, vector: 0 })),
   build(op, params, machine) {
-    const { bq, bkv, stages, groups, pack } = params as P;
-    const route = routeOf(op, machine)!;
+    const { bq, bkv, stages, groups, pack, vector, widest } = params as P;
+    const route = routeOf(op, machine, vector === 1, widest || undefined)!;
     const rows = rowsOf(op, bq, pack === 1 && !op.statistics);
     const core = coreOf(op, route, rows, { bq, bkv, stages, groups });
     const o = queryTensor(rows, 'o', op.o, 'output', [], [op.head_dim]);
@@ -61,7 +62,7 @@ export const attention_fused: Kernel<'attention'> = {
         storeRows(rows, core.o, o, [], core.index),
       ],
     };
-    return [{ program, mapping: attentionMapping(route, groups, bq) }];
+    return [{ program, mapping: besides(attentionMapping(route, groups, bq), params) }];
   },
   reference: attentionReference,
 };

@@ -17,6 +17,8 @@ export interface Route {
   readonly lanes: number;
   /** The instruction reads its b operand from shared storage. */
   readonly fromShared: boolean;
+  /** Lanes of the widest instruction it may use; any if absent. */
+  readonly widest?: number;
 }
 
 const isFp8 = (d: DType): boolean => d.startsWith('fp8');
@@ -31,27 +33,34 @@ function operandsOf(op: Attention): readonly DType[] {
 let lastOp: Attention | undefined;
 let lastMachine: ResourceGraph | undefined;
 let lastVector = false;
+let lastWidest: number | undefined;
 let lastRoute: Route | undefined;
 
 /**
  * Matrix instructions when the machine has them for the operands; lanes otherwise (as libraries do for fp32, whose
  * products must not be rounded to tf32, and for bf16 on machines that lack it); lanes multiply in the accumulator's format.
  */
-export function routeOf(op: Attention, machine: ResourceGraph, forceVector = false): Route | undefined {
-  if (op === lastOp && machine === lastMachine && forceVector === lastVector) return lastRoute;
-  lastRoute = findRoute(op, machine, forceVector);
+export function routeOf(
+  op: Attention,
+  machine: ResourceGraph,
+  forceVector = false,
+  widest?: number,
+): Route | undefined {
+  if (op === lastOp && machine === lastMachine && forceVector === lastVector && widest === lastWidest) return lastRoute;
+  lastRoute = findRoute(op, machine, forceVector, widest);
+  lastWidest = widest;
   lastOp = op;
   lastMachine = machine;
   lastVector = forceVector;
   return lastRoute;
 }
 
-function findRoute(op: Attention, machine: ResourceGraph, forceVector: boolean): Route | undefined {
+function findRoute(op: Attention, machine: ResourceGraph, forceVector: boolean, widest?: number): Route | undefined {
   const acc: DType = op.q === 'fp64' ? 'fp64' : 'fp32';
   const operands = operandsOf(op);
   if (!forceVector)
     for (const operand of operands) {
-      const found = mmaOf(machine, operand, operand, acc)?.op;
+      const found = mmaOf(machine, operand, operand, acc, widest)?.op;
       // plain multiply–adds may be listed as instructions of one element
       if (found && found.m * found.n * found.k > 1)
         return {
@@ -61,6 +70,7 @@ function findRoute(op: Attention, machine: ResourceGraph, forceVector: boolean):
           m: found.m,
           lanes: Math.max(machine.cores.lane_group, found.lanes),
           fromShared: found.operands === 'shared',
+          widest,
         };
     }
   if (!mathRateOf(machine, 'fma', acc)) return undefined;
@@ -84,7 +94,14 @@ export function attentionMapping(route: Route, groups: number, bq: number): Mapp
   const rows = groups % down === 0 ? down : 1;
   // two or more warpgroups of consumers with their producer take a core's registers whole (FlashAttention-3)
   const resident = route.lanes > 32 && route.m < 128 && groups > 1 ? 1 : 0;
-  return { lanes: groups * route.lanes, partition: [rows, groups / rows], resident, panel: 1, mma: route.mma };
+  return {
+    lanes: groups * route.lanes,
+    partition: [rows, groups / rows],
+    resident,
+    panel: 1,
+    mma: route.mma,
+    widest: route.widest,
+  };
 }
 
 /**

@@ -10,7 +10,15 @@ import type { Kernel, Launch, Params } from '../kernel.js';
 import { MUL } from '../math.js';
 import { coreOf, INVERT } from './attention_core.js';
 import { ATTENTION_MATH, ATTENTION_SHAPE, type Attention, attentionOp, attentionReference } from './attention_op.js';
-import { ATTENTION_PARAMS, keyBlocks, packs, queryTiles } from './attention_params.js';
+import {
+  ATTENTION_BESIDES,
+  ATTENTION_PARAMS,
+  ATTENTION_VECTOR,
+  besides,
+  keyBlocks,
+  packs,
+  queryTiles,
+} from './attention_params.js';
 import { attentionMapping, attentionRejects, type Route, routeOf } from './attention_route.js';
 import { keyLoops, queryTensor, rowsOf, storeRows } from './attention_rows.js';
 import { ceil } from './dims.js';
@@ -20,7 +28,8 @@ const SPLITS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128] as const;
 const PARAMS = {
   ...ATTENTION_PARAMS,
   splits: { description: 'parts of the context', values: SPLITS, default: 4 },
-  vector: { description: '1: products on lanes instead of matrix instructions', values: [0, 1], default: 0 },
+  vector: ATTENTION_VECTOR,
+  ...ATTENTION_BESIDES,
 } as const;
 type P = Params & Record<keyof typeof PARAMS, number>;
 
@@ -44,8 +53,8 @@ export const attention_split: Kernel<'attention'> = {
   rejects: attentionRejects,
   candidates,
   build(op, params, machine) {
-    const { bq, bkv, stages, groups, pack, splits, vector } = params as P;
-    const route = routeOf(op, machine, vector === 1)!;
+    const { bq, bkv, stages, groups, pack, splits, vector, widest } = params as P;
+    const route = routeOf(op, machine, vector === 1, widest || undefined)!;
     const rows = rowsOf(op, bq, pack === 1);
     const core = coreOf(op, route, rows, { bq, bkv, stages, groups });
     const parts = queryTensor(rows, 'o_part', route.acc, 'scratch', [splits], [op.head_dim]);
@@ -69,7 +78,10 @@ export const attention_split: Kernel<'attention'> = {
         storeRows(rows, core.l, sums, [S], core.index),
       ],
     };
-    return [{ program, mapping: attentionMapping(route, groups, bq) }, combine(op, route, splits, machine)];
+    return [
+      { program, mapping: besides(attentionMapping(route, groups, bq), params) },
+      combine(op, route, splits, machine),
+    ];
   },
   reference: attentionReference,
 };

@@ -1,0 +1,185 @@
+/**
+ * Which kernels TensorRT-LLM runs for a prompt's attention and for one decode step: its dispatch rules and tiles, from
+ * its sources (Apache-2.0; cpp/kernels/xqa/mha.cu and mha_sm90.cu, decoderXQAImplJIT, decoderXQAImplCommon.h,
+ * decoderMaskedMultiheadAttentionLaunch.h, cpp/kernels/fmha_v2/setup.py). A decode step is one of
+ *
+ *   XQA   2 to 32 query heads share keys, no window cuts them, and there is work for a quarter of the cores. Eight
+ *         warps hold all heads of a group against 256 keys at a time (four warps multiply scores, four weigh values).
+ *   MMHA  otherwise: a workgroup for each query head, products on lanes, embedding and cache writes in the same kernel.
+ *   FMHA  where matrix units have accumulators of their own (trtllm-gen): all heads of a group against 128 keys.
+ *
+ * All cut long contexts into parts and combine these.
+ */
+import { bytesOf } from '../base/dtype.js';
+import { routeOf } from '../kernel/library/attention_route.js';
+import type { Pins } from '../kernel/mapper.js';
+import { mmaOf, type ResourceGraph } from '../machine/graph.js';
+import type { OpOf } from '../workload/op.js';
+
+type Attention = OpOf<'attention'>;
+
+/** XQA: least history of a part, workgroups wanted per core, parts of all sequences. */
+const XQA_PART_KEYS = 128;
+const XQA_WAVES = 8;
+const XQA_MOST_PARTS = 6000;
+/** Work for a quarter of the cores is worth the matrix kernel. */
+const XQA_FEW_CORES = 4;
+/** Keys of a step: 64 for each of four warps; their buffers, by how much shared storage there is. */
+const XQA_KEYS = 256;
+const XQA_BUFFERS_B = [131072, 65536] as const;
+
+/** MMHA: lanes of a workgroup, workgroups that 64 registers a lane leave room for, loads of a lane in flight. */
+const MMHA_LANES = 256;
+const MMHA_RESIDENT = 4;
+const MMHA_MOST_LANES = 1024;
+const MMHA_UNROLL = 8;
+/** Elements of keys that a lane holds. */
+const MMHA_HELD = 32;
+const MMHA_ACCESS_B = 16;
+
+/**
+ * What these kernels do besides, of the order of their instruction counts (assumed): unrolled code that goes once
+ * through a workgroup, lengths and pages looked up before keys can be asked for.
+ */
+const XQA_BESIDES = { start_instructions: 150, start_lookups: 2, step_instructions: 1000, step_lookups: 1 };
+const NARROW_BESIDES = { start_instructions: 600, start_lookups: 2, step_instructions: 50, step_lookups: 1 };
+const MMHA_BESIDES = { start_instructions: 1200, start_lookups: 4, step_instructions: 100, step_lookups: 1 };
+const FMHA_BESIDES = { start_instructions: 1000, start_lookups: 3, step_instructions: 100, step_lookups: 1 };
+const FMHA_KEYS = 128;
+
+const PARTS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128] as const;
+/** The nearest number of parts not above. */
+const legal = (parts: number): number => PARTS.filter((p) => p <= parts).at(-1) ?? 1;
+
+const ownAccumulators = (op: Attention, machine: ResourceGraph): boolean =>
+  mmaOf(machine, op.q, op.q, 'fp32')?.op.accumulator === 'own';
+/** The kernel for keys of one byte that multiplies them as they are, where instructions read shared storage. */
+const narrowXqa = (op: Attention, machine: ResourceGraph): boolean => {
+  const found = mmaOf(machine, op.kv, op.kv, 'fp32')?.op;
+  return bytesOf(op.kv) === 1 && found?.operands === 'shared' && found.accumulator === 'register';
+};
+
+export type DecodeKernel = 'xqa' | 'narrow xqa' | 'mmha' | 'fmha';
+
+export function decodeKernel(op: Attention, machine: ResourceGraph): DecodeKernel {
+  if (ownAccumulators(op, machine)) return 'fmha';
+  const group = op.heads / op.kv_heads;
+  if (group < 2 || group > 32) return 'mmha';
+  const narrow = narrowXqa(op, machine);
+  if (!narrow && op.window > 0 && op.kv_len > op.window) return 'mmha';
+  const parts = Math.max(1, Math.floor((op.kv_len - 1) / XQA_PART_KEYS));
+  const work = op.kv_heads * op.batch * parts * XQA_FEW_CORES;
+  return narrow ? 'narrow xqa' : work >= machine.cores.count ? 'xqa' : 'mmha';
+}
+
+export function decodePins(op: Attention, machine: ResourceGraph): Pins {
+  switch (decodeKernel(op, machine)) {
+    case 'fmha':
+      return fmhaPins(op, machine);
+    case 'mmha':
+      return mmhaPins(op, machine);
+    case 'xqa':
+      return xqaPins(op, machine, false);
+    default:
+      return xqaPins(op, machine, true);
+  }
+}
+
+const keysSeen = (op: Attention): number => (op.window > 0 ? Math.min(op.window, op.kv_len) : op.kv_len);
+
+function inParts(parts: number, params: Readonly<Record<string, number>>): Pins {
+  return parts > 1
+    ? { kernel: 'attention_split', params: { ...params, splits: parts } }
+    : { kernel: 'attention_fused', params };
+}
+
+function xqaPins(op: Attention, machine: ResourceGraph, narrow: boolean): Pins {
+  const history = Math.floor((keysSeen(op) - 1) / XQA_PART_KEYS);
+  let parts = Math.max(1, Math.min(history, Math.round(Math.sqrt(8 * history))));
+  const waves = (op.batch * op.kv_heads * parts) / machine.cores.count;
+  if (waves > XQA_WAVES) parts = Math.floor((parts * XQA_WAVES) / waves);
+  parts = legal(Math.max(1, Math.min(parts, Math.floor(XQA_MOST_PARTS / op.batch))));
+  if (narrow)
+    return inParts(parts, {
+      bq: 64,
+      bkv: 64,
+      stages: 2,
+      groups: 2,
+      pack: 1,
+      vector: 0,
+      ...NARROW_BESIDES,
+    });
+  const room = machine.cores.shared_per_workgroup_B;
+  const buffers_B = XQA_BUFFERS_B.find((b) => b + 12288 <= room) ?? 0;
+  const key_B = 2 * op.head_dim * bytesOf(op.kv);
+  const bkv = Math.min(XQA_KEYS, 2 ** Math.floor(Math.log2(buffers_B / key_B)));
+  return inParts(parts, {
+    bq: op.heads / op.kv_heads > 16 ? 32 : 16,
+    bkv,
+    stages: bkv * key_B * 2 <= buffers_B ? 2 : 1,
+    groups: 8,
+    pack: 1,
+    vector: 0,
+    widest: machine.cores.lane_group,
+    ...XQA_BESIDES,
+  });
+}
+
+function mmhaPins(op: Attention, machine: ResourceGraph): Pins {
+  const workgroups = op.batch * op.heads;
+  const filled = workgroups >= machine.cores.count * MMHA_RESIDENT;
+  const factor = Math.min(Math.ceil((machine.cores.count * MMHA_RESIDENT) / workgroups), MMHA_RESIDENT);
+  const lanes = filled ? MMHA_LANES : factor === 3 ? 2 * MMHA_LANES : Math.min(MMHA_LANES * factor, MMHA_MOST_LANES);
+  const resident = (MMHA_LANES * MMHA_RESIDENT) / lanes;
+  const lanes_per_key = (op.head_dim * bytesOf(op.q)) / MMHA_ACCESS_B;
+  const loop = Math.ceil(lanes / lanes_per_key) * MMHA_UNROLL;
+  const wanted = Math.ceil((machine.cores.count * resident) / workgroups);
+  const parts = legal(Math.max(1, Math.min(wanted, Math.ceil((keysSeen(op) + 1) / loop))));
+  // what the lanes hold in flight lies in shared tiles here
+  const bkv = 2 ** Math.floor(Math.log2((Math.min(lanes, 2 * MMHA_LANES) * MMHA_HELD) / op.head_dim));
+  return inParts(parts, {
+    bq: 1,
+    bkv: Math.min(XQA_KEYS, bkv),
+    stages: 1,
+    groups: lanes / machine.cores.lane_group,
+    pack: 0,
+    vector: 1,
+    ...MMHA_BESIDES,
+  });
+}
+
+function fmhaPins(op: Attention, machine: ResourceGraph): Pins {
+  const group = op.heads / op.kv_heads;
+  const pack = group > 1 ? 1 : 0;
+  const workgroups = op.batch * (pack ? op.kv_heads : op.heads);
+  const keys = keysSeen(op);
+  const wanted = Math.floor(machine.cores.count / workgroups);
+  const parts = legal(Math.max(1, Math.min(wanted, Math.ceil(keys / (2 * FMHA_KEYS)))));
+  return inParts(parts, {
+    bq: group > 64 ? 128 : 64,
+    bkv: op.head_dim > 128 ? 64 : FMHA_KEYS,
+    stages: 1,
+    groups: 2,
+    pack,
+    vector: 0,
+    ...FMHA_BESIDES,
+  });
+}
+
+/**
+ * Tiles of the prefill kernels: with instructions of 128 lanes that read shared memory two consumer groups of 64
+ * queries and wide blocks of keys, twice buffered; before them 64 queries (128 of narrow heads) on four warps.
+ */
+export function prefillPins(op: Attention, machine: ResourceGraph): Pins | undefined {
+  const route = routeOf(op, machine);
+  if (route?.mma !== 'matrix') return undefined;
+  const narrow = bytesOf(op.q) === 1;
+  const d = op.head_dim;
+  if (route.m >= 128) return { kernel: 'attention_fused', params: { bq: 256, bkv: 128, groups: 2, pack: 0 } };
+  if (route.lanes > machine.cores.lane_group) {
+    const bkv = narrow ? (d <= 128 ? 256 : 128) : d <= 64 ? 256 : d <= 128 ? 128 : 64;
+    return { kernel: 'attention_fused', params: { bq: 128, bkv, groups: 2, stages: 2, pack: 0 } };
+  }
+  const bkv = machine.cores.shared_per_workgroup_B >= XQA_BUFFERS_B[0] ? 128 : 64;
+  return { kernel: 'attention_fused', params: { bq: d <= 64 ? 128 : 64, bkv, groups: 4, pack: 0 } };
+}

@@ -1,0 +1,56 @@
+/** The framework's choice of decode and prefill kernels: cases worked out by hand from its dispatch rules. */
+import { describe, expect, test } from 'vitest';
+import { kernelByName } from '../../src/kernel/library/index.js';
+import { decodeKernel, decodePins, prefillPins } from '../../src/validate/attention-kernels.js';
+import type { OpOf } from '../../src/workload/op.js';
+import { shippedMachine } from '../kernel/machines.js';
+
+type Attention = OpOf<'attention'>;
+function decode(batch: number, kv_len: number, heads: number, kv_heads: number, more: Partial<Attention> = {}) {
+  const shape = { batch, heads, kv_heads, q_len: 1, kv_len, head_dim: 128, causal: 1, window: 0 };
+  return { ...kernelByName('attention_fused').toOp(shape, 'bf16'), ...more } as Attention;
+}
+
+const a100 = await shippedMachine('a100-sxm-80gb');
+const h100 = await shippedMachine('h100-sxm');
+const b200 = await shippedMachine('b200-sxm');
+
+describe('a decode step', () => {
+  test.each([
+    ['grouped heads, work enough', decode(16, 100, 32, 8), 'xqa'],
+    ['27 workgroups are a quarter of 108 cores', decode(27, 100, 8, 1), 'xqa'],
+    ['26 are not', decode(26, 100, 8, 1), 'mmha'],
+    ['but with three parts of 128 keys each they are', decode(26, 386, 8, 1), 'xqa'],
+    ['every head has keys of its own', decode(64, 100, 32, 32), 'mmha'],
+    ['more heads share keys than a tile holds', decode(64, 100, 64, 1), 'mmha'],
+    ['the window cuts the keys', decode(64, 1000, 32, 8, { window: 128 }), 'mmha'],
+    ['the window holds them all', decode(64, 100, 32, 8, { window: 128 }), 'xqa'],
+  ] as const)('%s', (_, op, kernel) => {
+    expect(decodeKernel(op, a100)).toBe(kernel);
+  });
+
+  test('on one-byte keys runs the kernel for them only where instructions read shared memory', () => {
+    const op = decode(1, 100, 8, 1, { kv: 'fp8_e4m3' });
+    expect(decodeKernel(op, h100)).toBe('narrow xqa');
+    expect(decodeKernel({ ...op, batch: 64 }, a100)).toBe('xqa');
+    expect(decodeKernel(op, b200)).toBe('fmha');
+  });
+
+  test('cuts the context by the square root of its length, up to eight workgroups a core', () => {
+    // 8191 keys before: 63 blocks, √(8·63) = 22.4 parts of 23 legal ones below: 16
+    expect(decodePins(decode(1, 8192, 32, 8), a100).params).toMatchObject({ splits: 16, bq: 16, bkv: 256 });
+    // 64·8·16 workgroups would be 76 a core; 8/75.9 of 22 parts is 1.7
+    expect(decodePins(decode(64, 8192, 32, 8), a100).kernel).toBe('attention_fused');
+  });
+
+  test('uses the instructions of a lane group although wider ones exist', () => {
+    expect(decodePins(decode(16, 100, 32, 8), h100).params).toMatchObject({ widest: 32 });
+  });
+});
+
+test('a prompt runs in tiles of two groups of 64 queries where instructions span four lane groups', () => {
+  const op = (head_dim: number) => decode(1, 4096, 8, 8, { q_len: 4096, head_dim });
+  expect(prefillPins(op(64), h100)?.params).toMatchObject({ bq: 128, bkv: 256 });
+  expect(prefillPins(op(128), h100)?.params).toMatchObject({ bq: 128, bkv: 128 });
+  expect(prefillPins(op(128), a100)?.params).toMatchObject({ bq: 64, bkv: 128 });
+});
