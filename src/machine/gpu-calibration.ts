@@ -31,8 +31,8 @@ export const GPU_CALIBRATION: readonly Calibratable[] = [
     fields: ['sm.block_start'],
     what: 'set-up of a thread block on its SM',
     by: 'factor',
-    sd: 0.7,
-    bounds: [0.1, 20],
+    sd: 0.5,
+    bounds: [0.2, 6],
   },
   {
     name: 'barrier',

@@ -7,6 +7,7 @@ import { chartsHtml, type PlainPage, reportHtml } from './render/html.js';
 import { markdownTable, reportMarkdown } from './render/markdown.js';
 import { pictureOf, pngOf, reportSvg } from './render/picture.js';
 
+export { accuracyMarkdown, renderAccuracy } from './accuracy.js';
 export { type ExplainContext, explain, metricsOf } from './explain.js';
 export { type Explanation, explainText } from './explain-node.js';
 export { buildReport, type ReportInput, type RunInput, runOf } from './from-simulation.js';

@@ -16,6 +16,8 @@ export interface MeasuredRow {
   readonly predicted_s?: number;
   readonly lo_s?: number;
   readonly hi_s?: number;
+  /** What no schedule can beat. */
+  readonly bound_s?: number;
   /** What the interval goes by, from the narrowest class to the widest. */
   readonly classes?: readonly string[];
   readonly kernel?: string;
@@ -89,16 +91,13 @@ export function predictRow(
 ): MeasuredRow {
   const p = predictCall(mapCall(call, machine, mapper), machine);
   const main = call.ops.at(-1)!;
-  const interval = intervalOf(spread, main, p.time_s);
-  return {
+  const predicted = {
     row,
     group: call.group,
     dtype: call.dtype,
     measured_s: call.measured_s,
     predicted_s: p.time_s,
-    // never below what no schedule can beat
-    lo_s: Math.min(p.time_s, Math.max(p.bound_s, interval.lo_s)),
-    hi_s: interval.hi_s,
+    bound_s: p.bound_s,
     classes: classesOf(main, p.time_s),
     kernel: p.choice.kernel,
     tile: Object.entries(p.choice.params)
@@ -109,6 +108,14 @@ export function predictRow(
     power_W: p.energy_J / (p.time_s - (call.host_s ?? 0)),
     measured_power_W: call.power_W,
   };
+  return withInterval(predicted, spread);
+}
+
+/** The row with the interval that a table gives it: never below what no schedule can beat. */
+export function withInterval(row: MeasuredRow, spread: SpreadTable): MeasuredRow {
+  const time_s = row.predicted_s!;
+  const { lo_s, hi_s } = intervalOf(spread, row.classes!, time_s);
+  return { ...row, lo_s: Math.min(time_s, Math.max(row.bound_s!, lo_s)), hi_s };
 }
 
 export function summarise(rows: readonly MeasuredRow[], machine: string, table: string, file: string): MeasuredReport {

@@ -68,9 +68,13 @@ const SIZES = [
 ] as const;
 const sizeOf = (time_s: number): string => SIZES.find(([below]) => time_s < below)![1];
 
-/** The interval of a prediction by the narrowest class that the table has. */
-export function intervalOf(table: SpreadTable, op: Op, time_s: number): { lo_s: number; hi_s: number; by: string } {
-  for (const by of classesOf(op, time_s)) {
+/** The interval of a prediction by the narrowest of its classes that the table has. */
+export function intervalOf(
+  table: SpreadTable,
+  classes: readonly string[],
+  time_s: number,
+): { lo_s: number; hi_s: number; by: string } {
+  for (const by of classes) {
     const r = table[by];
     if (r) return { lo_s: time_s * r.lo, hi_s: time_s * r.hi, by };
   }

@@ -48,14 +48,14 @@ describe('quantiles', () => {
 describe('an interval', () => {
   test('goes by the narrowest class that is known', () => {
     const table = { all: { lo: 0.5, hi: 2 }, gemm: { lo: 0.8, hi: 1.25 }, gemm_16_16_long: { lo: 0.95, hi: 1.05 } };
-    expect(intervalOf(table, op, 1e-3)).toEqual({
+    expect(intervalOf(table, classesOf(op, 1e-3), 1e-3)).toEqual({
       lo_s: 0.95 * 1e-3,
       hi_s: 1.05 * 1e-3,
       by: 'gemm_16_16_long',
     });
-    expect(intervalOf(table, op, 1e-5).by).toBe('gemm');
-    expect(intervalOf({ all: { lo: 0.5, hi: 2 } }, op, 1).by).toBe('all');
-    expect(intervalOf({}, op, 1)).toMatchObject({ hi_s: 1.5, by: 'assumed' });
+    expect(intervalOf(table, classesOf(op, 1e-5), 1e-5).by).toBe('gemm');
+    expect(intervalOf({ all: { lo: 0.5, hi: 2 } }, classesOf(op, 1), 1).by).toBe('all');
+    expect(intervalOf({}, classesOf(op, 1), 1)).toMatchObject({ hi_s: 1.5, by: 'assumed' });
   });
   test('classes tell number formats and block scales apart', () => {
     expect(classesOf(matmul(1, 8, 8, 8, 'bf16', 'int4', 'bf16'), 1e-5)[1]).toBe('gemm_16_4');

@@ -25,6 +25,11 @@ export async function pictureOf(chart: Chart, title = chart.title): Promise<stri
   return stack([{ text: title, size: 18, weight: 600 }], [chart], false);
 }
 
+/** Charts below each other under one title. */
+export async function picturesOf(charts: readonly Chart[], title: string): Promise<string> {
+  return stack([{ text: title, size: 18, weight: 600 }], charts);
+}
+
 interface Line {
   readonly text: string;
   readonly size: number;

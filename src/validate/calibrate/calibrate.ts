@@ -8,6 +8,8 @@
  * Constants are few and the same for all rows; nothing is fitted to a shape, a row or a kind of work.
  */
 import { setImmediate } from 'node:timers/promises';
+import { launchTime } from '../../engine/steady/pace.js';
+import type { Context } from '../../engine/types.js';
 import { Mapper } from '../../kernel/mapper.js';
 import { boundsOf, type Constant, constantsOf, valueAt } from '../../machine/calibratable.js';
 import { FAMILIES } from '../../machine/family.js';
@@ -109,17 +111,21 @@ export async function calibrateMachine(
   const constants = constantsOf(FAMILIES[source.family].calibratable, base.fields);
   const split = splitRows(samples, stratumOf, options.seed, options.rows);
   const at = async (z: readonly number[]): Promise<Machine> => resolveMachine(source, settingsOf(constants, z));
-  const problem = (mapped: readonly Mapped[], weights: Float64Array): Problem => ({
-    weights,
-    groups: mapped.map(({ call }) => `${call.group} ${call.dtype}`),
-    bounds: constants.map(boundsOf),
-    stopped: options.stopped,
-    async residuals(z) {
-      // lets signals and the progress bar through
-      await setImmediate();
-      return residualsOf(mapped, (await at(z)).graph);
-    },
-  });
+  const problem = (mapped: readonly Mapped[], weights: Float64Array, floors = floorsOf(mapped)): Problem => {
+    return {
+      weights: [...weights, ...floors.map(() => FLOOR_WEIGHT)],
+      groups: [...mapped.map(({ call }) => `${call.group} ${call.dtype}`), ...floors.map(() => 'floor')],
+      bounds: constants.map(boundsOf),
+      stopped: options.stopped,
+      async residuals(z) {
+        // lets signals and the progress bar through
+        await setImmediate();
+        const { graph } = await at(z);
+        const above = floors.map((f) => Math.max(0, Math.log(launchTime(graph, f.context) / f.least_s)));
+        return Float64Array.from([...residualsOf(mapped, graph), ...above]);
+      },
+    };
+  };
 
   // Choices follow the constants: of the constants that rounds end with, those win that fit best once mapped again.
   let z: readonly number[] = constants.map(() => 0);
@@ -131,8 +137,7 @@ export async function calibrateMachine(
     const mapped = mapAll(split.fit, graph, options);
     if (mapped.length === 0 || options.stopped?.()) break;
     const weights = weightsOf(mapped);
-    const residuals = residualsOf(mapped, graph);
-    const score = meanAbsolute(residuals, weights);
+    const score = meanAbsolute(residualsOf(mapped, graph), weights);
     if (!best || score < best.score) best = { z, mapped, weights, score };
     else if (rounds > 1) break;
     if (rounds === ROUNDS) break;
@@ -146,7 +151,7 @@ export async function calibrateMachine(
   const machine = await resolveMachine(source, set);
   options.onProgress?.(ROUNDS, ROUNDS + 1, 'testing');
   return {
-    fitted: best ? await fittedOf(constants, best, problem(best.mapped, best.weights)) : [],
+    fitted: best ? await fittedOf(constants, best, problem(best.mapped, best.weights, [])) : [],
     set,
     machine,
     n: { fit: split.fit.length, spread: split.spread.length, test: split.test.length },
@@ -183,6 +188,26 @@ export function predictSamples(samples: readonly Sample[], graph: ResourceGraph)
       throw e;
     }
   });
+}
+
+/** A launch alone takes less than the shortest call of one kernel: the fit must leave room for it, whatever it does elsewhere. */
+interface Floor {
+  readonly context: Context;
+  readonly least_s: number;
+}
+const FLOOR_WEIGHT = 1000;
+/** Of the shortest call, what at least is work. */
+const WORK_SHARE = 0.1;
+
+function floorsOf(mapped: readonly Mapped[]): Floor[] {
+  const least = new Map<string, Floor>();
+  for (const { call, steps } of mapped) {
+    if (call.host_s !== undefined || steps.length !== 1 || steps[0]!.choice.launches.length !== 1) continue;
+    const least_s = (1 - WORK_SHARE) * call.measured_s;
+    const known = least.get(call.context.launch);
+    if (!known || least_s < known.least_s) least.set(call.context.launch, { context: call.context, least_s });
+  }
+  return [...least.values()];
 }
 
 /** log(predicted ÷ measured) */
