@@ -63,6 +63,14 @@ export const SPACES: { readonly [K in KernelName]?: AnySpace } = {
     ],
     fixed: [{ ...LONE, bk: 1, vk: 1 }],
   }),
+  attention_keys_outer: (op: OpOf<'attention'>) => ({
+    pairs: [[axis('bkv', op.kv_len), axis('bq', op.q_len)]],
+    fixed: [LONE],
+  }),
+  attention_backward_keys_outer: (op: OpOf<'attention_backward'>) => ({
+    pairs: [[axis('bkv', op.kv_len), axis('bq', op.q_len)]],
+    fixed: [LONE],
+  }),
   attention_backward_fused: (op: OpOf<'attention_backward'>) => ({
     pairs: [[axis('bkv', op.kv_len), axis('bq', op.q_len)]],
     fixed: [LONE],

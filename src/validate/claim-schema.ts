@@ -50,6 +50,12 @@ const SetupSchema = Type.Object(
         { additionalProperties: false },
       ),
     ),
+    backward: Type.Optional(
+      Type.String({
+        description: 'a kernel, or a family, of the backward pass that runs after the kernel; both passes’ work counts',
+      }),
+    ),
+    backward_tile: Type.Optional(Type.Unsafe<Record<string, number>>({ ...Numbers, description: 'as `tile`, of it' })),
     passes: Type.Optional(
       Type.Number({ description: 'useful work in forward passes: 1 forward, 3.5 forward and backward', minimum: 1 }),
     ),

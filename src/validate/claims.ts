@@ -74,7 +74,7 @@ interface Run {
 interface Timed {
   readonly time_s: number;
   readonly dram_B: number;
-  /** Useful work of one forward pass. */
+  /** Useful work: of the kernels that ran, or of one forward pass of standard attention. */
   readonly flops: number;
 }
 
@@ -99,13 +99,26 @@ function timed(s: Setup, { around, place }: Run): Timed {
     const flops = attention ? flopsOf(attention) : r.flops;
     return { time_s: r.time_s, dram_B: r.moved_B[home] ?? 0, flops };
   }
-  const { kernels, op } = kernelOf(s, place);
-  const { result } = simulateKernel(op, machine, {
-    ...(kernels.length === 1 ? { kernel: kernels[0]!.name } : {}),
-    ...(s.tile ? { params: s.tile } : {}),
-    context: { ...COLD, launch },
-  });
-  return { time_s: result.time_s, dram_B: result.moved_B[home] ?? 0, flops: result.flops };
+  const passes =
+    s.backward === undefined
+      ? [s]
+      : [
+          { ...s, shape: { ...s.shape, statistics: 1 } },
+          { ...s, kernel: s.backward, tile: s.backward_tile },
+        ];
+  const sum = { time_s: 0, dram_B: 0, flops: 0 };
+  for (const pass of passes) {
+    const { kernels, op } = kernelOf(pass, place);
+    const { result } = simulateKernel(op, machine, {
+      ...(kernels.length === 1 ? { kernel: kernels[0]!.name } : {}),
+      ...(pass.tile ? { params: pass.tile } : {}),
+      context: { ...COLD, launch },
+    });
+    sum.time_s += result.time_s;
+    sum.dram_B += result.moved_B[home] ?? 0;
+    sum.flops += result.flops;
+  }
+  return sum;
 }
 
 /** Requested bytes: of the tile given, or of the best within the capacity. */

@@ -4,10 +4,12 @@ import { liveBytes, requestedOf, requestedWithin } from '../../src/bounds/count.
 import { nearMachine } from '../../src/bounds/near-machine.js';
 import type { Kernel, Params } from '../../src/kernel/kernel.js';
 import { attention_backward_fused } from '../../src/kernel/library/attention_backward_fused.js';
+import { attention_backward_keys_outer } from '../../src/kernel/library/attention_backward_keys_outer.js';
 import { type AttentionBackward, attentionBackwardOp } from '../../src/kernel/library/attention_backward_op.js';
 import { attention_backward_two_sweeps } from '../../src/kernel/library/attention_backward_two_sweeps.js';
 import { attention_backward_unfused } from '../../src/kernel/library/attention_backward_unfused.js';
 import { attention_fused } from '../../src/kernel/library/attention_fused.js';
+import { attention_keys_outer } from '../../src/kernel/library/attention_keys_outer.js';
 import { type Attention, attentionOp } from '../../src/kernel/library/attention_op.js';
 import { attention_small_memory } from '../../src/kernel/library/attention_small_memory.js';
 import { attention_split } from '../../src/kernel/library/attention_split.js';
@@ -89,6 +91,7 @@ describe('attention', () => {
   test.each(shapes)('%s', (_, shape) => {
     for (const t of [tile, { ...tile, bq: 5, bkv: 7 }, { ...tile, bq: 1, bkv: 1 }]) {
       same(attention_fused, shape, t);
+      if (!attention_keys_outer.rejects(shape, nearMachine(shape))) same(attention_keys_outer, shape, t);
       same(attention_two_pass, shape, t);
       same(attention_split, shape, { ...t, splits: 3, vector: 0 });
     }
@@ -123,6 +126,7 @@ describe('backward attention', () => {
     ] as const) {
       const block = { bq, bkv, stages: 2, groups: 1 };
       same(attention_backward_fused, shape, block);
+      same(attention_backward_keys_outer, shape, block);
       same(attention_backward_two_sweeps, shape, { ...block, sq: bkv + 1, skv: bq });
       const u = { bm: bq, bn: bkv, bk: 3, vm: 7, vn: 3, vk: 2, stages: 1, groups: 1, rows: 2, softmax_groups: 1 };
       same(attention_backward_unfused, shape, { ...u, block: 0 });

@@ -107,6 +107,18 @@ export const CASES: readonly Case[] = [
     params: { bq: 16, bkv: 16, stages: 1, groups: 2 },
   },
   {
+    kernel: 'attention_keys_outer',
+    shape: { heads: 2, q_len: 40, kv_len: 56, head_dim: 16, causal: 1, statistics: 1 },
+    dtype: 'fp32',
+    params: { bq: 16, bkv: 32, stages: 1, groups: 4 },
+  },
+  {
+    kernel: 'attention_backward_keys_outer',
+    shape: { heads: 2, q_len: 40, kv_len: 56, head_dim: 16, causal: 1 },
+    dtype: 'fp32',
+    params: { bq: 16, bkv: 32, stages: 1, groups: 4 },
+  },
+  {
     kernel: 'attention_backward_two_sweeps',
     shape: { heads: 2, q_len: 40, kv_len: 56, head_dim: 16, causal: 1, window: 20 },
     dtype: 'fp32',

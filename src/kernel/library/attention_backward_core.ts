@@ -10,6 +10,7 @@ import {
   type Expr,
   type Fx,
   type FxOp,
+  type LoopVar,
   loop,
   loopVar,
   type MapFn,
@@ -187,14 +188,23 @@ export function blockMask(op: AttentionBackward, pair: Pair, acc: Tile['dtype'],
   };
 }
 
-const windowed = (op: AttentionBackward): boolean => op.window > 0 && op.window < op.kv_len;
+/** What of an op says which queries see which keys. */
+type Seeing = Pick<AttentionBackward, 'q_len' | 'kv_len' | 'causal' | 'window'>;
+/** The index of the block of keys and that of the block of queries. */
+interface Indices {
+  readonly keys: LoopVar;
+  readonly queries: LoopVar;
+}
+const INDICES: Indices = { keys: KEYS, queries: QUERIES };
+
+const windowed = (op: Seeing): boolean => op.window > 0 && op.window < op.kv_len;
 
 /**
- * Queries [begin, end) see some key of block KEYS, [fullFrom, fullTo) every one; in elements, not blocks.
+ * Queries [begin, end) see some key of a block, [fullFrom, fullTo) every one; in elements, not blocks.
  * Query i stands at i + kv_len − q_len and sees keys up to there, `window` of them.
  */
-function seeing(op: AttentionBackward, bkv: number): { begin: Expr; end: Expr; fullFrom: Expr; fullTo: Expr } {
-  const key0 = mul(KEYS, bkv);
+function seeing(op: Seeing, block: LoopVar, bkv: number): { begin: Expr; end: Expr; fullFrom: Expr; fullTo: Expr } {
+  const key0 = mul(block, bkv);
   const shift = op.kv_len - op.q_len;
   const at = (offset: number): Expr => max(add(key0, offset), 0);
   const whole = { begin: 0, end: op.q_len, fullFrom: 0, fullTo: op.q_len };
@@ -208,36 +218,45 @@ function seeing(op: AttentionBackward, bkv: number): { begin: Expr; end: Expr; f
 }
 
 /** Blocks of `bq` queries [from, to) that block KEYS of `bkv` keys meets at all. */
-export function queryBlocks(op: AttentionBackward, bq: number, bkv: number): { from: Expr; to: Expr } {
-  const { begin, end } = seeing(op, bkv);
+export function queryBlocks(op: Seeing, bq: number, bkv: number, block = KEYS): { from: Expr; to: Expr } {
+  const { begin, end } = seeing(op, block, bkv);
   return { from: div(begin, bq), to: ceilDiv(end, bq) };
 }
 
-/** Loops over all query heads of the group and the blocks of queries that see block KEYS, those at the ends masked. */
-export function queryLoops(
+/** Loops over the blocks of queries that see a block of keys, those at the ends masked. */
+export function seeingLoops(
+  op: Seeing,
+  bq: number,
+  bkv: number,
+  body: (masked: boolean) => readonly Stmt[],
+  { keys, queries }: Indices = INDICES,
+): readonly Stmt[] {
+  const blocks = ceil(op.q_len, bq);
+  const { from, to } = queryBlocks(op, bq, bkv, keys);
+  const { fullFrom: firstFull, fullTo: lastFull } = seeing(op, keys, bkv);
+  let fullFrom = ceilDiv(firstFull, bq);
+  // a block of keys that reaches past the last is masked throughout
+  if (op.kv_len % bkv !== 0) {
+    const past = min(div(mul(add(keys, 1), bkv), op.kv_len + 1), 1);
+    fullFrom = max(fullFrom, mul(past, blocks));
+  }
+  const loops: Stmt[] = [];
+  if (fullFrom !== 0) loops.push(loop(queries, from, min(fullFrom, to), body(true)));
+  if (windowed(op)) {
+    const fullTo = min(div(lastFull, bq), to);
+    loops.push(loop(queries, max(from, fullFrom), fullTo, body(false)));
+    loops.push(loop(queries, max(from, max(fullFrom, fullTo)), to, body(true)));
+  } else loops.push(loop(queries, fullFrom, to, body(false)));
+  return loops;
+}
+
+/** The same for all query heads of the group. */
+export const queryLoops = (
   op: AttentionBackward,
   bq: number,
   bkv: number,
   body: (masked: boolean) => readonly Stmt[],
-): readonly Stmt[] {
-  const blocks = ceil(op.q_len, bq);
-  const { from, to } = queryBlocks(op, bq, bkv);
-  const { fullFrom: firstFull, fullTo: lastFull } = seeing(op, bkv);
-  let fullFrom = ceilDiv(firstFull, bq);
-  // a block of keys that reaches past the last is masked throughout
-  if (op.kv_len % bkv !== 0) {
-    const past = min(div(mul(add(KEYS, 1), bkv), op.kv_len + 1), 1);
-    fullFrom = max(fullFrom, mul(past, blocks));
-  }
-  const loops: Stmt[] = [];
-  if (fullFrom !== 0) loops.push(loop(QUERIES, from, min(fullFrom, to), body(true)));
-  if (windowed(op)) {
-    const fullTo = min(div(lastFull, bq), to);
-    loops.push(loop(QUERIES, max(from, fullFrom), fullTo, body(false)));
-    loops.push(loop(QUERIES, max(from, max(fullFrom, fullTo)), to, body(true)));
-  } else loops.push(loop(QUERIES, fullFrom, to, body(false)));
-  return memberLoop(op, loops);
-}
+): readonly Stmt[] => memberLoop(op, seeingLoops(op, bq, bkv, body));
 
 /** Around what is done for one query head: all that share the key/value head. */
 export const memberLoop = (op: AttentionBackward, body: readonly Stmt[]): readonly Stmt[] =>

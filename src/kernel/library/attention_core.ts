@@ -3,6 +3,7 @@
  * blocks together (Milakov & Gimelshein 2018; order of FlashAttention-2, Dao 2023). Exponentials are exp2 with
  * log2 e/√d folded into one multiply–add: p = exp2(s·c − m·c).
  */
+import type { DType } from '../../base/dtype.js';
 import {
   copy,
   type Fx,
@@ -21,7 +22,7 @@ import {
 } from '../ir.js';
 import { CONVERT, LOG2E, MOVE, MUL, ZERO } from '../math.js';
 import { indexRows, MASKED, type Mask, maskOf } from './attention_mask.js';
-import type { Attention } from './attention_op.js';
+import { type Attention, NO_KEY } from './attention_op.js';
 import { laneTile, type Route } from './attention_route.js';
 import { J, keyView, loadRows, queryTensor, type Rows } from './attention_rows.js';
 import { widenFn } from './mma_route.js';
@@ -62,9 +63,24 @@ export function scaleFns(head_dim: number): ScaleFns {
   }
   return fns;
 }
-const START_MAX = mapFn('start', 0, START);
+/** Where the running maximum starts. */
+export const START_MAX = mapFn('start', 0, START);
 /** 1/l, and 0 for a row that saw no key. */
 export const INVERT = mapFn('invert', 1, f('select', f('lt', 0, x0), f('rcp', x0), 0));
+
+/** log₂ Σ e^score from the row's sum and −m·c. */
+const LOG_SUM = mapFn('log_sum', 2, f('select', f('lt', 0, x0), f('sub', f('log2', x0), x1), NO_KEY));
+
+/** log₂ Σ e^score of each row, written for the backward pass; made in the place of −m·c. */
+export function statisticsOf(op: Attention, rows: Rows, core: Core, acc: DType): { tensors: Tensor[]; steps: Stmt[] } {
+  if (!op.statistics) return { tensors: [], steps: [] };
+  const { l, nmc } = core;
+  const sums = tensor('log_sums', acc, [op.batch, op.heads, op.q_len], 'output', 'activation');
+  return {
+    tensors: [sums],
+    steps: [map(LOG_SUM, [l, nmc], nmc), copy(nmc, view(sums, [rows.b, rows.head, rows.r0], [2, -1]))],
+  };
+}
 
 /** Rows up to which lanes convert keys as they read them. */
 const FEW_ROWS = 8;

@@ -2,29 +2,16 @@
  * One pass over the keys with an online softmax (FlashAttention-2, Dao 2023): scores never leave the core.
  * Each workgroup keeps a tile of queries and walks the blocks of keys; those at the mask's edge apart from the rest.
  */
-import type { DType } from '../../base/dtype.js';
-import { copy, map, mapFn, type Program, type Stmt, type Tensor, tensor, view } from '../ir.js';
+import type { Program } from '../ir.js';
 import type { Kernel, Params } from '../kernel.js';
-import { type Core, coreOf } from './attention_core.js';
-import {
-  ATTENTION_MATH,
-  ATTENTION_SHAPE,
-  type Attention,
-  attentionOp,
-  attentionReference,
-  NO_KEY,
-} from './attention_op.js';
+import { coreOf, statisticsOf } from './attention_core.js';
+import { ATTENTION_MATH, ATTENTION_SHAPE, attentionOp, attentionReference } from './attention_op.js';
 import { ATTENTION_BESIDES, ATTENTION_PARAMS, ATTENTION_VECTOR, besides, tileCandidates } from './attention_params.js';
 import { attentionMapping, attentionRejects, routeOf } from './attention_route.js';
-import { keyLoops, queryTensor, type Rows, rowsOf, storeRows } from './attention_rows.js';
+import { keyLoops, queryTensor, rowsOf, storeRows } from './attention_rows.js';
 
 const PARAMS = { ...ATTENTION_PARAMS, vector: ATTENTION_VECTOR, ...ATTENTION_BESIDES } as const;
 type P = Params & Record<keyof typeof PARAMS, number>;
-
-const LOG_SUM = mapFn('log_sum', 2, {
-  f: 'select',
-  args: [{ f: 'lt', args: [0, { in: 0 }] }, { f: 'sub', args: [{ f: 'log2', args: [{ in: 0 }] }, { in: 1 }] }, NO_KEY],
-});
 
 export const attention_fused: Kernel<'attention'> = {
   name: 'attention_fused',
@@ -42,7 +29,7 @@ export const attention_fused: Kernel<'attention'> = {
     const rows = rowsOf(op, bq, pack === 1 && !op.statistics);
     const core = coreOf(op, route, rows, { bq, bkv, stages, groups });
     const o = queryTensor(rows, 'o', op.o, 'output', [], [op.head_dim]);
-    const sums = op.statistics ? statistics(op, rows, core, route.acc) : { tensors: [], steps: [] };
+    const sums = statisticsOf(op, rows, core, route.acc);
     const program: Program = {
       name: `attention_fused[${bq}x${bkv}x${op.head_dim},s${stages}]`,
       tensors: [...core.tensors, o, ...sums.tensors],
@@ -66,12 +53,3 @@ export const attention_fused: Kernel<'attention'> = {
   },
   reference: attentionReference,
 };
-
-/** log₂ Σ e^score of each row, from its sum and −m·c; made in the place of −m·c. */
-function statistics(op: Attention, rows: Rows, { l, nmc }: Core, acc: DType): { tensors: Tensor[]; steps: Stmt[] } {
-  const sums = tensor('log_sums', acc, [op.batch, op.heads, op.q_len], 'output', 'activation');
-  return {
-    tensors: [sums],
-    steps: [map(LOG_SUM, [l, nmc], nmc), copy(nmc, view(sums, [rows.b, rows.head, rows.r0], [2, -1]))],
-  };
-}

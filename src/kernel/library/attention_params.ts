@@ -118,3 +118,11 @@ export function tileCandidates(op: Attention, machine: ResourceGraph, stageCount
         for (const stages of stageCounts) out.push({ bq, bkv, stages, groups, pack: pack ? 1 : 0 });
   return out;
 }
+
+/** Blocks [queries, keys] of kernels with keys in the outer loop: FlashAttention's of 2022 (16 × 128, 16 × 256) and larger. */
+export const FIRST_BLOCKS = [
+  [16, 256],
+  [16, 128],
+  [64, 128],
+  [64, 64],
+] as const;

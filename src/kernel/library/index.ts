@@ -3,9 +3,11 @@ import { unknownName } from '../../base/errors.js';
 import type { Op, OpKind } from '../../workload/op.js';
 import type { Kernel } from '../kernel.js';
 import { attention_backward_fused } from './attention_backward_fused.js';
+import { attention_backward_keys_outer } from './attention_backward_keys_outer.js';
 import { attention_backward_two_sweeps } from './attention_backward_two_sweeps.js';
 import { attention_backward_unfused } from './attention_backward_unfused.js';
 import { attention_fused } from './attention_fused.js';
+import { attention_keys_outer } from './attention_keys_outer.js';
 import { attention_small_memory } from './attention_small_memory.js';
 import { attention_split } from './attention_split.js';
 import { attention_two_pass } from './attention_two_pass.js';
@@ -46,9 +48,11 @@ export const KERNELS = {
   attention_two_pass,
   attention_unfused,
   attention_small_memory,
+  attention_keys_outer,
   attention_backward_fused,
   attention_backward_two_sweeps,
   attention_backward_unfused,
+  attention_backward_keys_outer,
   softmax,
   layernorm,
   rmsnorm,

@@ -4,6 +4,7 @@ import { isMisfit, residency } from '../../../src/kernel/fit.js';
 import { interpretLaunches } from '../../../src/kernel/interpret.js';
 import type { Kernel, Params } from '../../../src/kernel/kernel.js';
 import { attention_backward_fused } from '../../../src/kernel/library/attention_backward_fused.js';
+import { attention_backward_keys_outer } from '../../../src/kernel/library/attention_backward_keys_outer.js';
 import {
   type AttentionBackward,
   attentionBackwardOp,
@@ -13,6 +14,7 @@ import {
 import { attention_backward_two_sweeps } from '../../../src/kernel/library/attention_backward_two_sweeps.js';
 import { attention_backward_unfused } from '../../../src/kernel/library/attention_backward_unfused.js';
 import { attention_fused } from '../../../src/kernel/library/attention_fused.js';
+import { attention_keys_outer } from '../../../src/kernel/library/attention_keys_outer.js';
 import { attentionReference } from '../../../src/kernel/library/attention_op.js';
 import type { ResourceGraph } from '../../../src/machine/graph.js';
 import { flopsOf } from '../../../src/workload/op.js';
@@ -90,6 +92,8 @@ const VARIANTS: [Kernel<'attention_backward'>, Params][] = [
   [attention_backward_fused, { ...BLOCK, bq: 5, bkv: 7, stages: 1 }],
   [attention_backward_two_sweeps, { ...BLOCK, sq: 32, skv: 8 }],
   [attention_backward_two_sweeps, { ...BLOCK, bq: 32, sq: 6, skv: 16 }],
+  [attention_backward_keys_outer, BLOCK],
+  [attention_backward_keys_outer, { ...BLOCK, bq: 5, bkv: 7, stages: 1 }],
   [attention_backward_unfused, UNFUSED],
   [attention_backward_unfused, { ...UNFUSED, bm: 7, bn: 5, bk: 3, vm: 6, vn: 5, vk: 4, block: 8 }],
 ];
@@ -147,8 +151,10 @@ test('the forward kernel writes the logarithms that the backward pass reads', ()
   for (const [what, o] of SHAPES) {
     const forward = forwardOf(o);
     for (const machine of [WARP, LANES]) {
-      const { worst: off } = difference(attention_fused, forward, { ...BLOCK, pack: 1 }, machine);
-      expect(off, what).toBeLessThan(1e-12);
+      for (const kernel of [attention_fused, attention_keys_outer]) {
+        const { worst: off } = difference(kernel, forward, { ...BLOCK, pack: 1 }, machine);
+        expect(off, what).toBeLessThan(1e-12);
+      }
     }
   }
 });
@@ -189,6 +195,12 @@ describe('work and bytes of whole blocks', () => {
       dq_sums: (blocks + 2) * query,
       dq: query,
     });
+  });
+  test('keys in the outer loop: sums of dQ are read and written once a block', () => {
+    const blocks = 96 / 16;
+    const outer = bytes(attention_backward_keys_outer, BLOCK);
+    expect(outer['dq_sums']).toBe((2 * blocks + 2) * query);
+    expect({ ...outer, dq_sums: 0 }).toEqual({ ...bytes(attention_backward_fused, BLOCK), dq_sums: 0 });
   });
   test('two sweeps: no sums of dQ, keys once a tile of queries of every head', () => {
     const blocks = 96 / 16;

@@ -16,6 +16,7 @@ describe('the library', () => {
       'attention_two_pass',
       'attention_unfused',
       'attention_small_memory',
+      'attention_keys_outer',
     ]);
     expect(() => kernelsNamed('attenton')).toThrow("did you mean 'attention'");
   });
