@@ -163,8 +163,8 @@ function overhead(s: Setup, place: string): number {
 function crossover({ baseline, treatment, place }: Run): number {
   const { kernels: slow, op } = kernelOf(baseline, place);
   const { kernels: quick } = kernelOf(treatment, place);
-  if (op.kind !== 'attention') throw new InputError('is of attention', place);
-  const square_B = op.head_dim ** 2 * bytesOf(op.q);
+  if (op.kind !== 'attention' && op.kind !== 'attention_backward') throw new InputError('is of attention', place);
+  const square_B = op.head_dim ** 2 * bytesOf(op.kind === 'attention' ? op.q : op.dtype);
   const lessBelow = (x: number) => {
     const small = bestWithin(slow, op, x * square_B);
     const large = bestWithin(quick, op, x * square_B);

@@ -55,6 +55,28 @@ describe('shipped claims', () => {
     expect(Math.max(...off)).toBeLessThan(0.15);
     expect(off.reduce((a, b) => a + b, 0) / off.length).toBeLessThan(0.08);
   });
+  test('FlashAttention-2 forward and backward on A100 is within 15 % of its table, 5 % on average', async () => {
+    const [name, claim] = shipped.find(([n]) => n === 'flashattention-2-training')!;
+    const machine = await shippedMachine('a100-sxm-80gb');
+    const cases = claim.cases.filter((c) => c.name.startsWith('FlashAttention-2, width'));
+    const rows = reproduceClaim(name, { ...claim, cases }, { ...around, machine: () => machine });
+    const off = rows.map((r) => Math.abs(r.residual!));
+    expect(off.length).toBe(24);
+    expect(Math.max(...off)).toBeLessThan(0.15);
+    expect(off.reduce((a, b) => a + b, 0) / off.length).toBeLessThan(0.05);
+  });
+  test('both passes are the forward one and then the backward one', async () => {
+    const [name, claim] = shipped.find(([n]) => n === 'flashattention-speedup')!;
+    const machine = await shippedMachine('a100-sxm-80gb');
+    const both = claim.cases.find((c) => c.treatment?.backward === 'attention_backward_fused')!;
+    const time = (treatment: object) =>
+      reproduceClaim(name, { ...claim, cases: [{ ...both, treatment }] }, { ...around, machine: () => machine })[0]!
+        .simulated!;
+    const forward = time({ kernel: 'attention_fused', shape: { statistics: 1 } });
+    const backward = time({ kernel: 'attention_backward_fused' });
+    expect(time(both.treatment!)).toBeCloseTo(forward + backward, 12);
+    expect(backward).toBeGreaterThan(forward);
+  });
   test('the regimes of attention meet between d²/2 and d², the three-launch kernel’s nearer d²/2', () => {
     const [name, claim] = shipped.find(([n]) => n === 'attention-io-bound')!;
     const rows = reproduceClaim(name, claim, around);
@@ -63,6 +85,8 @@ describe('shipped claims', () => {
     expect(crossings[0]).toBeLessThan(1);
     expect(crossings[1]).toBeGreaterThan(0.3);
     expect(crossings[1]).toBeLessThan(0.6);
+    expect(crossings[2]).toBeGreaterThan(0.5);
+    expect(crossings[2]).toBeLessThan(1);
   });
 });
 
@@ -87,6 +111,30 @@ describe.skipIf(!existsSync(FACTS))('figures agree with the tables they come fro
       });
     }
     expect(compared).toBe(claim.cases.length);
+  });
+});
+
+describe.skipIf(!existsSync(FACTS))('figures of both passes agree with the table they come from', () => {
+  test.each([
+    ['PyTorch', 'standard'],
+    ['FA1', 'FlashAttention'],
+    ['FA2', 'FlashAttention-2'],
+  ])('%s on A100', (kernel, label) => {
+    const lines = existsSync(FACTS) ? readFileSync(FACTS, 'utf8').split('\n') : [];
+    const { cases } = shipped.find(([n]) => n === 'flashattention-2-training')![1];
+    const own = cases.filter((c) => c.name.startsWith(`${label}, width`));
+    let compared = 0;
+    for (const line of lines) {
+      const [, gpu, k, pass, hd, causal, ...values] = line.split('|').map((x) => x.trim());
+      if (!gpu?.startsWith('A100-80GB') || k !== kernel || pass !== 'fwd+bwd') continue;
+      [512, 1024, 2048, 4096, 8192, 16384].forEach((length, i) => {
+        if (values[i] === '-') return;
+        const name = `${label}, width ${hd}, ${causal === '1' ? 'causal' : 'all keys'}, length ${length}`;
+        expect(own.find((c) => c.name === name)?.published, name).toBe(`${values[i]} TFLOP/s`);
+        compared++;
+      });
+    }
+    expect(compared).toBe(own.length);
   });
 });
 
