@@ -28,8 +28,11 @@ export function sharedTensors(program: Program): Set<Tensor> {
 /** Integers and floats meet in places of their own. */
 const isWhole = (t: Tile): boolean => t.dtype.startsWith('int') || t.dtype.startsWith('uint');
 
+/** Steps of the i-th statement of a body, with what an emitter does around them. */
+export type Around = (s: Stmt, inner: Node<Step>[], body: readonly Stmt[], i: number) => Node<Step>[];
+
 /** The program's steps, barriers placed. */
-export function stepsOf(plan: LanePlan): Node<Step>[] {
+export function stepsOf(plan: LanePlan, around?: Around): Node<Step>[] {
   const { program, buffers } = plan;
   const places = { whole: [{}, {}], real: [{}, {}] } as const;
   const tensors = sharedTensors(program);
@@ -79,7 +82,8 @@ export function stepsOf(plan: LanePlan): Node<Step>[] {
         return [step(s, shared(s.index, s.from), tensor(s.to.tensor))];
     }
   };
-  const visit = (body: readonly Stmt[]): Node<Step>[] => body.flatMap(nodesOf);
+  const visit = (body: readonly Stmt[]): Node<Step>[] =>
+    body.flatMap((s, i) => (around ? around(s, nodesOf(s), body, i) : nodesOf(s)));
   const nodes = visit(program.body);
   placeBarriers(nodes);
   return nodes;

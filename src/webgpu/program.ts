@@ -3,14 +3,17 @@
  * KernelDevice does: a process with Dawn, or `navigator.gpu` in a browser.
  */
 import { bytesOf } from '../base/dtype.js';
-import { InputError } from '../base/errors.js';
+import { InfeasibleError, InputError } from '../base/errors.js';
 import type { Bytes } from '../kernel/interpret/counts.js';
 import type { Tensor } from '../kernel/ir.js';
 import type { Launch } from '../kernel/kernel.js';
 import type { AdapterInfo, Job, JobBuffer, JobResult, JobStep, TimingRequest } from './device/job.js';
+import { SUBGROUP_MATRIX } from './device/open.js';
 import { emitWgsl } from './wgsl/emit.js';
+import type { MatrixShape } from './wgsl/matrix.js';
 import type { Binding, EmitOptions, ShaderText } from './wgsl/options.js';
 import { packTensor, sizeOf, unpackTensor } from './wgsl/pack.js';
+import type { Stored } from './wgsl/types.js';
 
 /** A device that runs jobs: DeviceProcess in Node; in a browser a Runner with the adapter's info. */
 export interface KernelDevice {
@@ -26,6 +29,12 @@ export interface RunOptions {
   readonly f16?: boolean;
   /** Reduce by subgroup operations where the device has them; true when absent. */
   readonly subgroups?: boolean;
+  /** Multiply packed bytes by WGSL's own functions where it has them; true when absent. */
+  readonly dot4?: boolean;
+  /** Pack small integers into words; true when absent. */
+  readonly packed?: boolean;
+  /** Multiply on subgroup matrices; false when absent: they are an experiment of Dawn's. */
+  readonly subgroup_matrix?: boolean;
   readonly limit_s?: number;
 }
 
@@ -49,7 +58,7 @@ export interface ProgramRun {
 /** What a device's adapter lets the emitter use. */
 export function emitOptions(
   info: AdapterInfo,
-  options: Pick<RunOptions, 'f16' | 'subgroups' | 'counting'> = {},
+  options: Pick<RunOptions, 'f16' | 'subgroups' | 'dot4' | 'packed' | 'subgroup_matrix' | 'counting'> = {},
 ): EmitOptions {
   const { limits, features } = info;
   const numbered = features.includes('subgroups') && info.language_features.includes('subgroup_id');
@@ -65,19 +74,38 @@ export function emitOptions(
     max_lanes: Math.min(limit('maxComputeInvocationsPerWorkgroup'), limit('maxComputeWorkgroupSizeX')),
     max_workgroups: limit('maxComputeWorkgroupsPerDimension'),
     storage_buffers: limit('maxStorageBuffersPerShaderStage'),
+    matrix: options.subgroup_matrix ? matrixOf(info) : undefined,
+    packed: options.packed,
+    dot4: options.dot4 !== false && info.language_features.includes('packed_4x8_integer_dot_product'),
     compact: info.fallback,
     counting: options.counting === true,
   };
 }
 
+/** The device's f16 matrices that sum in f32. */
+function matrixOf({ name, features, subgroup_matrix }: AdapterInfo): MatrixShape {
+  if (!features.includes(SUBGROUP_MATRIX))
+    throw new InfeasibleError(`${name} has no subgroup matrices: its adapter lacks the feature ${SUBGROUP_MATRIX}`);
+  const shape = subgroup_matrix.find((c) => c.operand === 'f16' && c.result === 'f32');
+  if (shape) return shape;
+  const has = subgroup_matrix.map((c) => `${c.m}×${c.n}×${c.k} of ${c.operand} in ${c.result}`);
+  throw new InfeasibleError(
+    `${name} has no subgroup matrices of f16 that sum in f32; it has ${has.join(', ') || 'none'}`,
+  );
+}
+
+const INTEGERS: ReadonlySet<Stored> = new Set<Stored>(['i32', 'i8', 'u8', 'i4']);
+
 /** Shaders of all launches; a tensor that several launches share is stored alike in all of them. */
 export function emitLaunches(launches: readonly Launch[], options: EmitOptions): ShaderText[] {
   const shaders = launches.map((l) => emitWgsl(l, options));
-  const types = new Map<string, string>();
+  const types = new Map<string, Stored>();
   for (const s of shaders)
     for (const b of s.bindings) {
       if (!b.tensor) continue;
       const known = types.get(b.name) ?? b.type;
+      if (known !== b.type && INTEGERS.has(known) && options.packed !== false)
+        return emitLaunches(launches, { ...options, packed: false });
       if (known !== b.type && options.f16) return emitLaunches(launches, { ...options, f16: false });
       types.set(b.name, known);
     }

@@ -4,11 +4,14 @@ import type { Tensor } from '../../src/kernel/ir.js';
 import type { Launch, Params } from '../../src/kernel/kernel.js';
 import { kernelByName } from '../../src/kernel/library/index.js';
 import type { ResourceGraph } from '../../src/machine/graph.js';
+import type { Op } from '../../src/workload/op.js';
 
 export interface Case {
   readonly kernel: string;
   readonly shape: Readonly<Record<string, number>>;
   readonly dtype: DType;
+  /** Over what the kernel makes of shape and dtype, such as the formats of a product. */
+  readonly op?: Readonly<Record<string, unknown>>;
   /** Given values over the kernel's defaults. */
   readonly params?: Params;
   /** The i-th value of index tensors; i when absent. */
@@ -33,6 +36,28 @@ export const CASES: readonly Case[] = [
   // as many elements to widen as there are lanes
   { kernel: 'gemm', shape: { m: 32, n: 32, k: 32 }, dtype: 'fp16', params: tiles(32, 32, 8, 4, 2) },
   { kernel: 'gemm', shape: { m: 32, n: 32, k: 32 }, dtype: 'int8', params: tiles(32, 32, 32, 1, 1) },
+  { kernel: 'gemm', shape: { m: 64, n: 96, k: 80 }, dtype: 'int8', params: tiles(32, 32, 16, 1, 1) },
+  { kernel: 'gemm', shape: { m: 33, n: 21, k: 18 }, dtype: 'int8', params: tiles(32, 32, 16, 1, 1) },
+  { kernel: 'gemm', shape: { m: 64, n: 32, k: 32 }, dtype: 'uint8', params: tiles(32, 32, 16, 1, 1, 1) },
+  { kernel: 'gemm', shape: { m: 32, n: 64, k: 64 }, dtype: 'int4', params: tiles(32, 32, 32, 1, 1) },
+  // weights of few bits beside activations of 16: scales per column, per column and group of 128 rows
+  { kernel: 'gemm', shape: { m: 32, n: 64, k: 64 }, dtype: 'fp16', op: { b: 'int8' }, params: tiles(32, 32, 32, 1, 1) },
+  {
+    kernel: 'gemm',
+    shape: { m: 32, n: 64, k: 256 },
+    dtype: 'fp16',
+    op: { b: 'int4' },
+    params: tiles(32, 32, 32, 1, 1),
+  },
+  {
+    kernel: 'gemm',
+    shape: { m: 20, n: 36, k: 128 },
+    dtype: 'bf16',
+    op: { b: 'int4' },
+    params: tiles(32, 32, 16, 1, 1, 1),
+  },
+  { kernel: 'gemv', shape: { n: 128, k: 256 }, dtype: 'fp16', op: { b: 'int4' } },
+  { kernel: 'gemv', shape: { n: 96, k: 200 }, dtype: 'fp16', op: { b: 'int8' } },
   {
     kernel: 'gemm_split_k',
     shape: { m: 32, n: 32, k: 256 },
@@ -167,7 +192,9 @@ export const CASES: readonly Case[] = [
 export const nameOf = (c: Case): string =>
   `${c.kernel} ${Object.entries(c.shape)
     .map(([k, v]) => `${k}=${v}`)
-    .join(',')} ${c.dtype}${c.params ? ` ${Object.values(c.params).join('·')}` : ''}`;
+    .join(
+      ',',
+    )} ${c.dtype}${c.op ? ` ${Object.entries(c.op).map(([k, v]) => `${k}:${v}`)}` : ''}${c.params ? ` ${Object.values(c.params).join('·')}` : ''}`;
 
 /** The launches of a case: its parameters over the defaults, or the first candidate that `fits`. */
 export function launchesOf(
@@ -176,7 +203,7 @@ export function launchesOf(
   fits: (l: readonly Launch[]) => boolean,
 ): readonly Launch[] {
   const kernel = kernelByName(c.kernel);
-  const op = kernel.toOp(c.shape, c.dtype);
+  const op = { ...kernel.toOp(c.shape, c.dtype), ...c.op } as Op;
   if (c.params) {
     const defaults = Object.fromEntries(Object.entries(kernel.params).map(([k, p]) => [k, p.default]));
     return kernel.build(op, { ...defaults, ...c.params }, machine);
@@ -187,6 +214,10 @@ export function launchesOf(
   }
   throw new Error(`no candidate of ${nameOf(c)} fits`);
 }
+
+/** Small, and inside the format. */
+const wholeOf = (dtype: DType, x: number): number =>
+  dtype === 'uint8' ? x % 256 : dtype === 'int1' ? x % 2 : dtype === 'int4' ? (x % 16) - 8 : (x % 17) - 8;
 
 /** Values in ±1 in steps of 1/64, exact in every 16-bit format; whole numbers for integers, `index` for indices. */
 export function inputsOf(launches: readonly Launch[], c: Case): Record<string, Float64Array> {
@@ -203,6 +234,6 @@ function valuesOf(t: Tensor, c: Case): Float64Array {
   const whole = /int/.test(t.dtype);
   return Float64Array.from({ length: size }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return whole ? ((state >>> 16) % 17) - 8 : (((state >>> 16) % 129) - 64) / 64;
+    return whole ? wholeOf(t.dtype, state >>> 16) : (((state >>> 16) % 129) - 64) / 64;
   });
 }

@@ -30,6 +30,7 @@ interface Options extends CommonOptions, EventMemoryOptions {
   readonly dtype: DType;
   readonly tile?: string;
   readonly emit?: 'program' | 'nest' | 'wgsl';
+  readonly subgroupMatrix?: string | true;
   readonly timeline?: string;
   readonly fidelity: Fidelity;
   readonly objective: 'time' | 'energy' | 'edp';
@@ -56,6 +57,10 @@ export function define(command: Command): void {
         'nest',
         'wgsl',
       ]),
+    )
+    .option(
+      '--subgroup-matrix [m x n x k]',
+      "with --emit wgsl: multiply on Dawn's experimental subgroup matrices, 16x16x16 unless said otherwise",
     )
     .option('--timeline <file>', 'write what happened when, for Perfetto (with --fidelity event)')
     .addOption(new Option('--fidelity <name>', 'how closely it is simulated').choices(FIDELITIES).default('steady'))
@@ -98,8 +103,10 @@ export function define(command: Command): void {
         const timeline = timelineOf([{ launches: choice.launches, context }], machine.graph, memory);
         writeOutput(options.timeline, JSON.stringify(timeline));
       }
+      if (options.subgroupMatrix !== undefined && options.emit !== 'wgsl')
+        throw new InputError('--subgroup-matrix needs --emit wgsl');
       if (options.emit) {
-        const programs = await printed(choice.launches, options.emit, machine.graph);
+        const programs = await printed(choice.launches, options, machine.graph);
         await emit(options, { json: () => ({ programs }), text: () => programs.join('\n\n') });
       } else await emit(options, { json: () => result, text: () => kernelText(result) });
     });
@@ -108,7 +115,7 @@ export function define(command: Command): void {
 /** Of each launch. A shader is one for a device that offers what the machine has. */
 async function printed(
   launches: readonly Launch[],
-  what: NonNullable<Options['emit']>,
+  { emit: what, subgroupMatrix }: Options,
   { cores }: ResourceGraph,
 ): Promise<string[]> {
   if (what === 'program') return launches.map(({ program }) => programText(program));
@@ -116,9 +123,26 @@ async function printed(
   const { emitLaunches } = await import('../../webgpu/program.js');
   return emitLaunches(launches, {
     f16: true,
+    dot4: true,
+    subgroup: SUBGROUPS.includes(cores.lane_group) ? [cores.lane_group, cores.lane_group] : undefined,
+    matrix: subgroupMatrix === undefined ? undefined : matrixShape(subgroupMatrix),
+    storage_buffers: 16,
     workgroup_B: cores.shared_per_workgroup_B,
     max_lanes: cores.max_lanes_per_workgroup,
   }).map(({ wgsl }) => wgsl);
+}
+
+/** Lanes that a subgroup may have (WebGPU §3.6.2). */
+const SUBGROUPS: readonly number[] = [4, 8, 16, 32, 64, 128];
+
+function matrixShape(text: string | true): { m: number; n: number; k: number } {
+  const [m, n, k, more] = (text === true ? '16x16x16' : text).split('x').map(Number);
+  if (more !== undefined || ![m, n, k].every((x) => Number.isInteger(x) && x! > 0))
+    throw new InputError(
+      `'${text}' is no shape of a matrix product; expected one such as 16x16x16`,
+      '--subgroup-matrix',
+    );
+  return { m: m!, n: n!, k: k! };
 }
 
 /** A name of one kernel is that kernel; a family is searched whole, unless a tile is given for its kernel of that name. */

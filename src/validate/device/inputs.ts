@@ -1,12 +1,13 @@
 /** What tensors hold before a case runs: the same numbers every time, using every bit of their format. */
+import type { DType } from '../../base/dtype.js';
 import { roundTo } from '../../kernel/interpret/round.js';
 import type { Tensor } from '../../kernel/ir.js';
 import type { Launch } from '../../kernel/kernel.js';
 import type { Pattern } from './cases.js';
 
 /**
- * Values by tensor name for inputs and inouts that no earlier launch writes: reals uniform in ±1, whole numbers in ±8,
- * rounded to the tensor's format. Index tensors hold numbers below the extent that they select from.
+ * Values by tensor name for inputs and inouts that no earlier launch writes: reals uniform in ±1, whole numbers in ±8 that
+ * the tensor's format has; all rounded to it. Index tensors hold numbers below the extent that they select from.
  */
 export function inputsOf(launches: readonly Launch[], pattern: Pattern = 'in order'): Record<string, Float64Array> {
   const inputs: Record<string, Float64Array> = {};
@@ -30,9 +31,12 @@ function valuesOf(t: Tensor, pattern: Pattern, reach: number): Float64Array {
   const whole = /int/.test(t.dtype);
   return Float64Array.from({ length: size }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return whole ? ((state >>> 16) % 17) - 8 : roundTo(t.dtype, state / 2 ** 31 - 1);
+    return whole ? wholeOf(t.dtype, state >>> 16) : roundTo(t.dtype, state / 2 ** 31 - 1);
   });
 }
+
+const wholeOf = (dtype: DType, x: number): number =>
+  dtype === 'uint8' ? x % 17 : dtype === 'int1' ? x % 2 : dtype === 'int4' ? (x % 16) - 8 : (x % 17) - 8;
 
 const PLACE = {
   'in order': (i, n) => i % n,

@@ -74,4 +74,12 @@ export interface AdapterInfo {
   readonly limits: Readonly<Record<string, number>>;
   /** Lanes that a subgroup may have; 0 where there are no subgroups. */
   readonly subgroup: readonly [min: number, max: number];
+  /** Products that its subgroup matrices offer; empty where there are none. */
+  readonly subgroup_matrix: readonly {
+    readonly m: number;
+    readonly n: number;
+    readonly k: number;
+    readonly operand: string;
+    readonly result: string;
+  }[];
 }

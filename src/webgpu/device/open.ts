@@ -14,7 +14,9 @@ export interface OpenDevice {
   close(): Promise<void>;
 }
 
-const WANTED = ['timestamp-query', 'shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'] as const;
+/** Dawn's own, behind the toggle allow_unsafe_apis. */
+export const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix';
+const WANTED = ['timestamp-query', 'shader-f16', 'subgroups', SUBGROUP_MATRIX] as const;
 
 /** Throws DeviceError: no-adapter, or what the device's creation failed with. */
 export async function openDevice(gpu: GPU, options: GPURequestAdapterOptions = {}): Promise<OpenDevice> {
@@ -58,6 +60,13 @@ export function adapterInfo(gpu: GPU, adapter: GPUAdapter): AdapterInfo {
     subgroupMinSize?: number;
     subgroupMaxSize?: number;
     isFallbackAdapter?: boolean;
+    subgroupMatrixConfigs?: readonly {
+      readonly M: number;
+      readonly N: number;
+      readonly K: number;
+      readonly componentType: string;
+      readonly resultComponentType: string;
+    }[];
   };
   const subgroups = adapter.features.has('subgroups');
   return {
@@ -68,6 +77,15 @@ export function adapterInfo(gpu: GPU, adapter: GPUAdapter): AdapterInfo {
     features: [...adapter.features].sort(),
     language_features: [...gpu.wgslLanguageFeatures].sort(),
     limits,
+    subgroup_matrix: adapter.features.has(SUBGROUP_MATRIX)
+      ? (extra.subgroupMatrixConfigs ?? []).map((c) => ({
+          m: c.M,
+          n: c.N,
+          k: c.K,
+          operand: c.componentType,
+          result: c.resultComponentType,
+        }))
+      : [],
     subgroup: subgroups ? [extra.subgroupMinSize ?? 0, extra.subgroupMaxSize ?? 0] : [0, 0],
   };
 }

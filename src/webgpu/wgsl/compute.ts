@@ -139,8 +139,42 @@ export function emitMma(sh: Shader, s: Mma): void {
       : slot('b_', j, share.cols);
 
   const conditions = [...guard, ...(acc.level === 'shared' ? sh.leader(acc, grid) : [])];
+  const dot4 = type === 'i32' && vecA && (vecB || (rowsOfB && k % 4 === 0)) ? dot4Of(sh, s) : undefined;
   sh.guarded(conditions, () => {
-    if (vecA && vecB) {
+    if (dot4) {
+      // four depths at once: words of a row of a, and of a column of b
+      sh.loop(
+        'k4',
+        0,
+        k / 4,
+        1,
+        (k4) => {
+          declare(sh, 'a_', 'u32', share.rows);
+          declare(sh, 'b_', vecB ? 'u32' : 'vec4<u32>', vecB ? share.cols : share.cols / 4);
+          sh.loop('i', 0, share.rows, 1, (i) => {
+            sh.count('issued workgroup loads', 4);
+            sh.line(`${slot('a_', i, share.rows)} = ${sh.word(a, clampRow(rowAt(i)), k4)};`);
+          });
+          if (vecB)
+            sh.loop('j', 0, share.cols, 1, (j) => {
+              sh.count('issued workgroup loads', 4);
+              const c = clampCol(colAt(j, share, grid, lc, acc));
+              sh.line(`${slot('b_', j, share.cols)} = ${sh.word(b, c, k4)};`);
+            });
+          else
+            sh.loop('j4', 0, share.cols / 4, 1, (j4) => {
+              sh.count('issued workgroup loads', 16);
+              const row = (n: number) => sh.word(b, sum(times(k4, 4), n), sum(times(j4, grid.across), lc));
+              const rows = [0, 1, 2, 3].map(row).join(', ');
+              sh.line(`${slot('b_', j4, share.cols / 4)} = transpose_bytes(vec4<u32>(${rows}));`);
+            });
+          const column = (j: Term) => (vecB ? slot('b_', j, share.cols) : bAt(j));
+          const product = (i: Term, j: Term) => `${dot4}(${slot('a_', i, share.rows)}, ${column(j)})`;
+          multiply((i, j, z) => `${z} + ${dot4 === 'dot4U8Packed' ? `i32(${product(i, j)})` : product(i, j)}`);
+        },
+        true,
+      );
+    } else if (vecA && vecB) {
       sh.loop(
         'k4',
         0,
@@ -189,6 +223,13 @@ export function emitMma(sh: Shader, s: Mma): void {
       );
     }
   });
+}
+
+/** WGSL's product of two packed words, where both operands are such. */
+function dot4Of(sh: Shader, { a, b }: Mma): string | undefined {
+  const [x, y] = [sh.plan.packed.get(a), sh.plan.packed.get(b)];
+  if (!sh.plan.dot4 || x !== y) return undefined;
+  return x === 'i8' ? 'dot4I8Packed' : x === 'u8' ? 'dot4U8Packed' : undefined;
 }
 
 const declare = (sh: Shader, name: string, type: string, n: number): void =>

@@ -57,7 +57,9 @@ function emitLoad(sh: Shader, s: Copy, view: View, to: Tile): void {
       () => {
         const n = w.vec ? 4 : 1;
         sh.countMove(s, view.tensor, to, n, leader);
-        putTile(sh, to, at, loadTensor(sh, w, w.at(at.r, w.vec ? at.c4! : at.c)), from, w.vec);
+        const index = w.at(at.r, w.vec ? at.c4! : at.c);
+        if (w.vec && sh.samePacking(view.tensor, to)) moveWord(sh, view.tensor, index, to, at);
+        else putTile(sh, to, at, loadTensor(sh, w, index), from, w.vec);
       },
       () => putTile(sh, to, at, w.vec ? `vec4<${from}>(${literal(fill, from)})` : literal(fill, from), from, w.vec),
     );
@@ -71,12 +73,20 @@ function emitLoad(sh: Shader, s: Copy, view: View, to: Tile): void {
   sh.walk(to, grid, (at) => element(at, leader), { vectors: w.vec });
 }
 
+/** Four packed integers as they are. */
+function moveWord(sh: Shader, from: Tensor, index: Term, to: Tile, at: At): void {
+  sh.count('issued global loads', 4);
+  sh.count('issued workgroup stores', 4);
+  sh.line(`${sh.word(to, at.r, at.c4!)} = ${sh.name(from)}[${index}];`);
+}
+
 /** Writes an element (vector) of a tile. */
 function putTile(sh: Shader, t: Tile, at: At, value: string, from: 'f32' | 'f16' | 'i32', vec: boolean): void {
   if (t.level === 'shared') {
     sh.count('issued workgroup stores', vec ? 4 : 1);
-    const place = vec ? sh.vector(t, at.r, at.c4!) : sh.element(t, at);
-    sh.line(`${place} = ${sh.convert(value, from, t, vec)};`);
+    const kept = sh.convert(value, from, t, vec);
+    if (vec) sh.putVector(t, at.r, at.c4!, kept);
+    else sh.line(`${sh.element(t, at)} = ${kept};`);
   } else if (!vec) sh.line(`${sh.element(t, at)} = ${sh.convert(value, from, t)};`);
   else {
     sh.block('', () => {

@@ -1,8 +1,8 @@
 /**
  * A tile program as a WGSL compute shader.
  *
- *   program → stage operands of mma → lay register tiles on lanes → choose vec4 arrays and double buffers
- *           → one node per statement (two where lanes meet) → barriers → text
+ *   program → bytes stay bytes → stage operands of mma → lay register tiles on lanes → choose vec4 arrays and double buffers
+ *           → one node per statement (more where lanes meet) → barriers → text
  *
  * Shared tiles become workgroup arrays, register tiles each lane's own array, statements work spread over the
  * workgroup; a grid point is a workgroup. Copies block (WGSL has no asynchronous ones); a tile with several stages
@@ -15,39 +15,57 @@ import { isTile, type Tensor, type Tile } from '../../kernel/ir.js';
 import type { Launch } from '../../kernel/kernel.js';
 import { fitBuffers, forEachStmt, lanePlan } from '../../kernel/lane-plan.js';
 import { NO_SUBGROUPS } from '../../kernel/lanes.js';
+import { readNarrow } from '../../kernel/stage.js';
 import { type Step, sharedTensors, stepsOf } from '../../kernel/steps.js';
 import { gridOf } from './dispatch.js';
 import { emitStep, forScratch, tensorsOf } from './lower.js';
+import { checkMatrices, declareMatrices, matrixRegions, matrixSteps, wholeOf } from './matrix.js';
 import { type Binding, DEFAULT_LIMITS, type EmitOptions, type ShaderText } from './options.js';
+import { HELPERS, packedMemory } from './packing.js';
+import { refuseForeign } from './refuse.js';
 import { type Plan, Shader } from './shader.js';
-import { SCALAR_B, substitution } from './types.js';
+import { STORED_B, substitution } from './types.js';
 
 /** Throws InputError on an ill-formed program, InfeasibleError where the device's limits are too small for it. */
 export function emitWgsl(launch: Launch, options: EmitOptions = {}): ShaderText {
+  refuseForeign(launch.program);
   checkProgram(launch.program);
   const limits = { ...DEFAULT_LIMITS, ...options };
   const lanes = Math.min(launch.mapping.lanes, limits.max_lanes);
   const notes: string[] = [];
   if (lanes < launch.mapping.lanes) notes.push(`${launch.mapping.lanes} lanes are run as ${lanes}`);
+  const narrow = options.dot4 && options.packed !== false ? readNarrow(launch.program) : undefined;
+  for (const t of narrow?.dropped ?? [])
+    notes.push(`${t.name} is not made: the bytes it widens are multiplied as they are`);
+  const laid = lanePlan(narrow?.program ?? launch.program, lanes, options.subgroup ?? NO_SUBGROUPS);
   const plan: Plan = {
-    ...lanePlan(launch.program, lanes, options.subgroup ?? NO_SUBGROUPS),
+    ...laid,
     f16: options.f16 === true,
     counting: options.counting === true,
     compact: options.compact === true,
+    packed: options.packed === false ? new Map() : packedMemory(laid.program, laid.vec, laid.atomic),
+    dot4: options.dot4 === true,
+    matrix: options.matrix,
+    regions: options.matrix ? matrixRegions(laid.program) : new Map(),
   };
+  if (plan.matrix) checkMatrices(new Shader(plan), plan.program.body, plan.matrix);
   const fitted = roomFor(plan, limits.workgroup_B, notes);
   return assemble(fitted.plan, launch.mapping.panel, fitted.workgroup_B, limits, notes);
 }
+
+/** Accumulators that are held as matrices. */
+const accumulatorsOf = (plan: Plan): ReadonlySet<Tile> => new Set([...plan.regions.values()].flat());
 
 /** The plan with as many double buffers as workgroup memory has room for. */
 function roomFor(plan: Plan, workgroup_B: number, notes: string[]): { plan: Plan; workgroup_B: number } {
   const sh = new Shader(plan);
   const shared = plan.program.tiles.filter((t) => t.level === 'shared');
-  const size = (t: Tile): number => Math.ceil((t.rows * t.cols * SCALAR_B[sh.type(t)]) / 16) * 16;
+  const size = (t: Tile): number => Math.ceil((t.rows * t.cols * STORED_B[sh.stored(t)]) / 16) * 16;
   let used = shared.reduce((n, t) => n + size(t), 0);
   forScratch(sh, (elements) => {
-    used += elements * SCALAR_B.f32;
+    used += elements * STORED_B.f32;
   });
+  for (const t of accumulatorsOf(plan)) used += t.rows * t.cols * STORED_B.f32;
   if (used > workgroup_B)
     throw new InfeasibleError(
       `${plan.program.name} needs ${used} B of workgroup memory, the device has ${workgroup_B} B; choose smaller tiles`,
@@ -67,7 +85,7 @@ function assemble(
 ): ShaderText {
   const { program, lanes } = plan;
   const sh = new Shader(plan);
-  const nodes = stepsOf(plan);
+  const nodes = stepsOf(plan, plan.matrix && ((s, inner, body, i) => matrixSteps(plan, s, inner, body, i)));
   const tracked = sharedTensors(program);
   let barriers = 0;
   const write = (list: readonly Node<Step>[]): void => {
@@ -95,6 +113,7 @@ function assemble(
     const type = sh.type(t);
     sh.line(`var ${sh.name(t)}: ${rows * cols === 1 ? type : `array<${type}, ${rows * cols}>`};`);
   }
+  for (const t of accumulatorsOf(plan)) declareMatrices(sh, t);
   const start = sh.lines.length;
   write(nodes);
   const counters = [...sh.counters.keys()];
@@ -106,7 +125,7 @@ function assemble(
     .filter((t) => used.has(t))
     .map((t) => ({
       name: t.name,
-      type: sh.type(t),
+      type: sh.stored(t),
       elements: storageElements(t),
       tensor: t,
     }));
@@ -119,7 +138,7 @@ function assemble(
     );
   for (const x of [...program.tensors, ...program.tiles]) {
     if ('level' in x && x.level === 'register') continue;
-    const note = substitution(x.dtype, sh.type(x));
+    const note = substitution(x.dtype, sh.stored(x));
     if (note && !notes.includes(note)) notes.push(note);
   }
 
@@ -150,6 +169,7 @@ function headOf(sh: Shader, bindings: readonly Binding[], notes: readonly string
   const types = new Set([...program.tensors, ...program.tiles].map((x) => sh.type(x)));
   if (types.has('f16')) head.push('enable f16;');
   const subgroups = sh.lines.some((l) => /\bsubgroup[A-Z]/.test(l));
+  if (sh.plan.matrix && plan.regions.size > 0) head.push('enable chromium_experimental_subgroup_matrix;');
   if (subgroups) head.push('enable subgroups;', 'requires subgroup_id;');
   head.push('');
   for (const [i, b] of bindings.entries()) {
@@ -166,9 +186,11 @@ function headOf(sh: Shader, bindings: readonly Binding[], notes: readonly string
         : 'i32'
       : plan.atomic.has(b.tensor)
         ? `atomic<${b.type === 'i32' ? 'i32' : 'u32'}>`
-        : sh.isVec(b.tensor)
-          ? `vec4<${b.type}>`
-          : b.type;
+        : plan.packed.has(b.tensor)
+          ? 'u32'
+          : sh.isVec(b.tensor)
+            ? `vec4<${b.type}>`
+            : b.type;
     const shape = b.tensor ? ` // ${b.tensor.dtype}[${b.tensor.dims.join(', ')}]` : '';
     const name = b.tensor ? sh.name(b.tensor) : b.name;
     head.push(`@group(0) @binding(${i}) var<storage, ${access}> ${name}: array<${element}>;${shape}`);
@@ -179,10 +201,18 @@ function headOf(sh: Shader, bindings: readonly Binding[], notes: readonly string
     const copies = plan.buffers.has(t) ? 2 : 1;
     const n = t.rows * t.cols * copies;
     const type = sh.type(t);
-    const array = sh.isVec(t) ? `array<vec4<${type}>, ${n / 4}>` : `array<${type}, ${n}>`;
+    const array = plan.packed.has(t)
+      ? `array<u32, ${n / 4}>`
+      : sh.isVec(t)
+        ? `array<vec4<${type}>, ${n / 4}>`
+        : `array<${type}, ${n}>`;
     head.push(`var<workgroup> ${sh.name(t)}: ${array}; // [${t.rows}, ${t.cols}]${copies > 1 ? ' × 2 buffers' : ''}`);
   }
   forScratch(sh, (elements, name, type) => head.push(`var<workgroup> ${name}: array<${type}, ${elements}>;`));
+  for (const t of accumulatorsOf(plan))
+    head.push(`var<workgroup> ${wholeOf(sh, t)}: array<f32, ${t.rows * t.cols}>; // [${t.rows}, ${t.cols}]`);
+  for (const [name, text] of Object.entries(HELPERS))
+    if (sh.lines.some((l) => l.includes(`${name}(`))) head.push('', ...text);
   if (sh.helpers.has('floor_div'))
     head.push(
       '',
@@ -213,11 +243,11 @@ const SUBGROUP_INPUTS = [
   '@builtin(subgroup_invocation_id) subgroup_lane: u32',
 ] as const;
 
-/** Elements from the first to the last of a tensor as it lies in memory, a whole number of vectors. */
+/** Elements from the first to the last of a tensor as it lies in memory, a whole number of vectors and of words. */
 export function storageElements(t: Tensor): number {
   const strides = t.strides;
   const last = strides
     ? t.dims.reduce((n, d, i) => n + (d - 1) * strides[i]!, 0) + 1
     : t.dims.reduce((a, b) => a * b, 1);
-  return Math.ceil(last / 4) * 4;
+  return Math.ceil(last / 8) * 8;
 }

@@ -5,6 +5,7 @@ import { stmtText } from '../../kernel/print.js';
 import type { Step } from '../../kernel/steps.js';
 import { emitMap, emitMma } from './compute.js';
 import { emitCopy, emitGather, emitScatter } from './copy.js';
+import { emitMatrixMma, isMatrixStep } from './matrix.js';
 import { emitMeet, emitMeetStep, emitReduce, planReduce, type ReducePlan } from './reduce.js';
 import type { Shader } from './shader.js';
 
@@ -36,7 +37,12 @@ export function tensorsOf(program: Program): Set<Tensor> {
   return used;
 }
 
-export function emitStep(sh: Shader, { stmt: s, part, scratch }: Step): void {
+export function emitStep(sh: Shader, step: Step): void {
+  if (isMatrixStep(step)) {
+    step.emit(sh);
+    return;
+  }
+  const { stmt: s, part, scratch } = step;
   if (part === 0) sh.line(`// ${stmtText(s)}`);
   switch (s.kind) {
     case 'copy':
@@ -49,7 +55,8 @@ export function emitStep(sh: Shader, { stmt: s, part, scratch }: Step): void {
       sh.block('', () => emitScatter(sh, s));
       break;
     case 'mma':
-      emitMma(sh, s);
+      if (sh.plan.matrix) emitMatrixMma(sh, s);
+      else emitMma(sh, s);
       break;
     case 'map':
       emitMap(sh, s);

@@ -1,7 +1,8 @@
 /** What the emitter is told of a device, and what it hands over. */
 import type { Tensor } from '../../kernel/ir.js';
 import type { SubgroupSizes } from '../../kernel/lanes.js';
-import type { Scalar } from './types.js';
+import type { MatrixShape } from './matrix.js';
+import type { Stored } from './types.js';
 
 /** What the device offers; browsers and Dawn give at least DEFAULT_LIMITS (WebGPU §3.6.2). */
 export interface EmitOptions {
@@ -9,6 +10,12 @@ export interface EmitOptions {
   readonly f16?: boolean;
   /** Fewest and most lanes of a subgroup, to reduce by subgroup operations; absent: through workgroup memory alone. */
   readonly subgroup?: SubgroupSizes;
+  /** The language feature packed_4x8_integer_dot_product is there. */
+  readonly dot4?: boolean;
+  /** Small integers are packed into words; true when absent. */
+  readonly packed?: boolean;
+  /** Multiply on subgroup matrices of this shape (f16 operands, f32 results); refuses programs that do not fit them. */
+  readonly matrix?: MatrixShape;
   readonly workgroup_B?: number;
   readonly max_lanes?: number;
   readonly max_workgroups?: number;
@@ -31,7 +38,7 @@ export const DEFAULT_LIMITS = {
 export interface Binding {
   /** A tensor's name, or `tables` or `counters`. */
   readonly name: string;
-  readonly type: Scalar;
+  readonly type: Stored;
   readonly elements: number;
   readonly tensor?: Tensor;
 }

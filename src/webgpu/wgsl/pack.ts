@@ -1,11 +1,10 @@
 /** Tensors between logical row-major doubles and the bytes that a shader binds. */
 import { stridesOf, type Tensor } from '../../kernel/ir.js';
 import type { Binding } from './options.js';
-import type { Scalar } from './types.js';
-import { SCALAR_B } from './types.js';
+import { STORED_B, type Stored } from './types.js';
 
 /** Bytes of a binding. */
-export const sizeOf = (b: Pick<Binding, 'type' | 'elements'>): number => Math.max(4, b.elements * SCALAR_B[b.type]);
+export const sizeOf = (b: Pick<Binding, 'type' | 'elements'>): number => Math.max(4, b.elements * STORED_B[b.type]);
 
 /** The tensor's elements where its strides put them, in the type of the binding. */
 export function packTensor(t: Tensor, values: Float64Array, b: Pick<Binding, 'type' | 'elements'>): Uint8Array {
@@ -16,7 +15,7 @@ export function packTensor(t: Tensor, values: Float64Array, b: Pick<Binding, 'ty
   return new Uint8Array(out.buffer);
 }
 
-export function unpackTensor(t: Tensor, bytes: Uint8Array, type: Scalar): Float64Array {
+export function unpackTensor(t: Tensor, bytes: Uint8Array, type: Stored): Float64Array {
   const from = view(type, bytes);
   const out = new Float64Array(t.dims.reduce((a, b) => a * b, 1));
   forEachElement(t, (logical, place) => {
@@ -48,11 +47,23 @@ interface Cells {
   set(i: number, x: number): void;
   get(i: number): number;
 }
-function typed(type: Scalar, elements: number): Cells {
-  return view(type, new Uint8Array(Math.max(4, elements * SCALAR_B[type])));
+function typed(type: Stored, elements: number): Cells {
+  return view(type, new Uint8Array(Math.max(4, elements * STORED_B[type])));
 }
-function view(type: Scalar, bytes: Uint8Array): Cells {
+function view(type: Stored, bytes: Uint8Array): Cells {
   const buffer = bytes.buffer as ArrayBuffer;
+  if (type === 'i8' || type === 'u8') {
+    const cells = type === 'i8' ? new Int8Array(buffer, bytes.byteOffset, bytes.byteLength) : bytes;
+    return { buffer, set: (i, x) => void (cells[i] = x), get: (i) => cells[i]! };
+  }
+  if (type === 'i4') {
+    const shift = (i: number) => 4 * (i & 1);
+    return {
+      buffer,
+      set: (i, x) => void (bytes[i >> 1] = (bytes[i >> 1]! & ~(15 << shift(i))) | ((x & 15) << shift(i))),
+      get: (i) => ((bytes[i >> 1]! >> shift(i)) << 28) >> 28,
+    };
+  }
   if (type === 'f16') {
     const cells = new Uint16Array(buffer, bytes.byteOffset, bytes.byteLength >> 1);
     return { buffer, set: (i, x) => void (cells[i] = toHalf(x)), get: (i) => fromHalf(cells[i]!) };

@@ -6,9 +6,11 @@ import type { LanePlan } from '../../kernel/lane-plan.js';
 import { type LaneGrid, type Share, shareOf } from '../../kernel/lanes.js';
 import { rangeOf } from '../../kernel/range.js';
 import type { Memory } from '../../kernel/vectors.js';
+import type { MatrixShape } from './matrix.js';
 import { nameAll } from './names.js';
+import { fourAt, oneAt, packFour } from './packing.js';
 import { minus, over, rest, sum, type Term, times } from './term.js';
-import { cast, type Scalar, storedAs } from './types.js';
+import { cast, type Packed, type Scalar, type Stored, storedAs } from './types.js';
 
 /** Where a lane is in a tile: local element (i, j) of its share, element (r, c) of the tile; c4: the vector, c = 4·c4. */
 export interface At {
@@ -23,6 +25,13 @@ export interface Plan extends LanePlan {
   readonly f16: boolean;
   readonly counting: boolean;
   readonly compact: boolean;
+  readonly packed: ReadonlyMap<Memory, Packed>;
+  /** WGSL's own functions on packed words are there. */
+  readonly dot4: boolean;
+  /** Products go to the matrices of subgroups. */
+  readonly matrix?: MatrixShape;
+  /** Accumulators that are held as matrices in each of these statements. */
+  readonly regions: ReadonlyMap<Stmt, readonly Tile[]>;
 }
 
 export class Shader {
@@ -125,6 +134,15 @@ export class Shader {
     const narrow = this.plan.f16 && !this.plan.atomic.has(x as Tensor) && !('level' in x && x.level === 'register');
     return storedAs(x.dtype, narrow);
   }
+  /** What memory holds; registers hold what lanes compute in. */
+  stored(x: Tensor | Tile): Stored {
+    return this.plan.packed.get(x) ?? this.type(x);
+  }
+  /** Whether words may be moved between them as they are. */
+  samePacking(x: Memory, y: Memory): boolean {
+    const packed = this.plan.packed.get(x);
+    return packed !== undefined && packed === this.plan.packed.get(y);
+  }
   isVec(x: Memory): boolean {
     return this.plan.vec.has(x);
   }
@@ -171,6 +189,9 @@ export class Shader {
   // ------------------------------------------------------------ tiles
 
   /** First element of the buffer of a shared tile that is in use. */
+  offset(t: Tile): Term {
+    return this.buffer(t, 1);
+  }
   private buffer(t: Tile, unit: 1 | 4): Term {
     const indices = this.plan.buffers.get(t);
     if (!indices) return 0;
@@ -192,9 +213,20 @@ export class Shader {
     if (!this.isVec(t)) return `${name}[${sum(this.buffer(t, 1), times(r, t.cols), c)}]`;
     return `${name}[${this.vectorIndex(t, r, over(c, 4))}][${rest(c, 4)}]`;
   }
-  /** Four neighbouring elements of a vectorised shared tile. */
+  /** Four neighbouring elements of a vectorised shared tile, to be read. */
   vector(t: Tile, r: Term, c4: Term): string {
+    const packed = this.plan.packed.get(t);
+    if (packed) return fourAt(this.name(t), this.vectorIndex(t, r, c4), packed, this.plan.dot4);
     return `${this.name(t)}[${this.vectorIndex(t, r, c4)}]`;
+  }
+  /** The same as a word, of a packed tile. */
+  word(t: Tile, r: Term, c4: Term): string {
+    return `${this.name(t)}[${this.vectorIndex(t, r, c4)}]`;
+  }
+  /** Writes four neighbouring elements of a vectorised shared tile. */
+  putVector(t: Tile, r: Term, c4: Term, value: string): void {
+    const packed = this.plan.packed.has(t) ? packFour(value, this.plan.dot4) : value;
+    this.line(`${this.name(t)}[${this.vectorIndex(t, r, c4)}] = ${packed};`);
   }
   private vectorIndex(t: Tile, r: Term, c4: Term): Term {
     return sum(this.buffer(t, 4), times(r, t.cols / 4), c4);
@@ -203,6 +235,11 @@ export class Shader {
   /** Reads an element as `as`; counts a read of workgroup memory. */
   read(t: Tile, at: At, as: Scalar): string {
     if (t.level === 'shared') this.count('issued workgroup loads', 1);
+    const packed = this.plan.packed.get(t);
+    if (packed) {
+      const index = sum(this.buffer(t, 1), times(t.rows === 1 ? 0 : at.r, t.cols), t.cols === 1 ? 0 : at.c);
+      return cast(oneAt(this.name(t), index, packed), 'i32', as);
+    }
     return cast(this.element(t, at), this.type(t), as);
   }
 

@@ -1,6 +1,7 @@
 /** A view as WGSL: the address of its elements and the conditions under which they are inside the tensor. */
 import { div, type Expr, mul, type Tensor, type View } from '../../kernel/ir.js';
 import { rangeOf } from '../../kernel/range.js';
+import { fourAt, oneAt, packFour } from './packing.js';
 import type { Shader } from './shader.js';
 import { sum, type Term, times } from './term.js';
 
@@ -102,6 +103,8 @@ function exactDiv(e: Expr, n: number): Expr {
 export function loadTensor(sh: Shader, w: Window, index: Term): string {
   const name = sh.name(w.tensor);
   sh.count('issued global loads', w.vec ? 4 : 1);
+  const packed = sh.plan.packed.get(w.tensor);
+  if (packed) return w.vec ? fourAt(name, index, packed, sh.plan.dot4) : oneAt(name, index, packed);
   if (!sh.plan.atomic.has(w.tensor)) return `${name}[${index}]`;
   const loaded = `atomicLoad(&${name}[${index}])`;
   return sh.type(w.tensor) === 'i32' ? loaded : `bitcast<f32>(${loaded})`;
@@ -111,7 +114,8 @@ export function loadTensor(sh: Shader, w: Window, index: Term): string {
 export function storeTensor(sh: Shader, w: Window, index: Term, value: string): void {
   const name = sh.name(w.tensor);
   sh.count('issued global stores', w.vec ? 4 : 1);
-  if (!sh.plan.atomic.has(w.tensor)) sh.line(`${name}[${index}] = ${value};`);
+  if (sh.plan.packed.has(w.tensor)) sh.line(`${name}[${index}] = ${packFour(value, sh.plan.dot4)};`);
+  else if (!sh.plan.atomic.has(w.tensor)) sh.line(`${name}[${index}] = ${value};`);
   else if (sh.type(w.tensor) === 'i32') sh.line(`atomicStore(&${name}[${index}], ${value});`);
   else sh.line(`atomicStore(&${name}[${index}], bitcast<u32>(${value}));`);
 }

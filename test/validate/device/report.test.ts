@@ -18,6 +18,7 @@ const info: AdapterInfo = {
   language_features: [],
   limits: {},
   subgroup: [8, 8],
+  subgroup_matrix: [],
 };
 const report = (results: readonly (CaseResult | SkippedCase)[], failed = 0) =>
   reportOf({ results, failed, interrupted: false, duration_s: 1, largest_B: 1e5 }, CPU, info, 'steady');

@@ -39,6 +39,7 @@ export function madeUp(fallback: boolean, unlike: (sample: number) => number = (
       maxStorageBufferBindingSize: 128 << 20,
       maxBufferSize: 1 << 30,
     },
+    subgroup_matrix: [],
     subgroup: [COSTS.group, COSTS.group],
   };
   let count = 0;

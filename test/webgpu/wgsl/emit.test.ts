@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { InfeasibleError } from '../../../src/base/errors.js';
 import { kernelByName } from '../../../src/kernel/library/index.js';
 import { emitLaunches } from '../../../src/webgpu/program.js';
+import type { Op } from '../../../src/workload/op.js';
 import { WARP, WARPGROUP } from '../../kernel/library/plain-machines.js';
 import { CASES, nameOf } from '../cases.js';
 import { machineOf } from '../machine.js';
@@ -16,7 +17,7 @@ it.each(CASES.map((c) => [nameOf(c), c] as const))(
   'every candidate of %s becomes WGSL, or is refused for its size',
   (_, c) => {
     const kernel = kernelByName(c.kernel);
-    const op = kernel.toOp(c.shape, c.dtype);
+    const op = { ...kernel.toOp(c.shape, c.dtype), ...c.op } as Op;
     let emitted = 0;
     let offered = 0;
     for (const [machine, workgroup_B] of [

@@ -1,7 +1,7 @@
 /** Shaders as text. After a deliberate change: npx vitest run test/webgpu/wgsl/golden.test.ts -u, and say why in the commit. */
 import { expect, it } from 'vitest';
 import { emitWgsl } from '../../../src/webgpu/wgsl/emit.js';
-import { accumulateRows, gemm, softmax } from './programs.js';
+import { accumulateRows, gemm, gemmOfBytes, softmax } from './programs.js';
 
 it('gemm, aligned: vectors of f16, two buffers, one barrier per step', async () => {
   const s = emitWgsl(gemm(64, 128, 48), { f16: true });
@@ -13,6 +13,14 @@ it('gemm, ragged and without f16: scalars, guarded edges', async () => {
   const s = emitWgsl(gemm(50, 70, 21), { f16: false });
   expect(s.notes).toContain('fp16 is stored as f32 (4 B for 2 B)');
   await expect(s.wgsl).toMatchFileSnapshot('golden/gemm-ragged.wgsl');
+});
+it('bytes: packed into words, four products at once', async () => {
+  const s = emitWgsl(gemmOfBytes(64, 64, 32), { dot4: true });
+  expect(s.workgroup_B).toBe(4 * 32 * 16);
+  await expect(s.wgsl).toMatchFileSnapshot('golden/gemm-bytes.wgsl');
+});
+it('bytes, by hand: packed into words, widened as the program says', async () => {
+  await expect(emitWgsl(gemmOfBytes(64, 64, 32)).wgsl).toMatchFileSnapshot('golden/gemm-bytes-plain.wgsl');
 });
 it('softmax: lanes meet in workgroup memory', async () => {
   await expect(emitWgsl(softmax(8, 128)).wgsl).toMatchFileSnapshot('golden/softmax.wgsl');

@@ -5,7 +5,7 @@ import { emitLaunches, emitOptions, type RunOptions, runLaunches } from '../../.
 import { CASES, inputsOf, launchesOf, nameOf } from '../cases.js';
 import { testDevice } from '../child-entry.js';
 import { machineOf } from '../machine.js';
-import { accumulateRows, gemm, softmax } from './programs.js';
+import { accumulateRows, gemm, gemmOfBytes, softmax } from './programs.js';
 
 const device = await testDevice();
 const info = await device?.info();
@@ -24,7 +24,7 @@ function error(got: Float64Array, expected: Float64Array): number {
 }
 
 /** f32 sums of a few hundred terms, WGSL's exp2 to 3 + 2|x| ULP; f16 results have 11 bits, twice rounded. */
-const TOLERANCE = { fp32: 2e-5, fp16: 4e-3, bf16: 4e-3, int8: 0 } as const;
+const TOLERANCE = { fp32: 2e-5, fp16: 4e-3, bf16: 4e-3, int8: 0, uint8: 0, int4: 0 } as const;
 
 describe.skipIf(!device)('the library on the device equals the interpreter, in results and in bytes', () => {
   it.each(CASES.map((c) => [nameOf(c), c] as const))('%s', { timeout: 60_000 }, async (_, c) => {
@@ -75,6 +75,25 @@ describe.skipIf(!device)('small programs on the device', { timeout: 60_000 }, ()
   it('run without counters', async () => {
     const run = await agree(gemm(50, 70, 21), { A: signed(50 * 21, 1), B: signed(21 * 70, 2) }, {}, TOLERANCE.fp16);
     expect(run.counts).toBeUndefined();
+  });
+  it.each([
+    ['four at once', {}],
+    ['by hand', { dot4: false }],
+    ['a word each', { packed: false }],
+  ] as const)('multiply bytes %s', async (_, options) => {
+    const bytes = (n: number, seed: number) =>
+      Float64Array.from({ length: n }, (_, i) => ((i * 37 + seed) % 256) - 128);
+    for (const transposed of [false, true])
+      for (const [m, n, k] of [
+        [64, 64, 48],
+        [40, 36, 20],
+        [33, 31, 13],
+      ] as const) {
+        const inputs = { A: bytes(m * k, 1), B: bytes(k * n, 2) };
+        const run = await agree(gemmOfBytes(m, n, k, transposed), inputs, options, 0);
+        const dots = /dot4I8Packed/.test(run.shaders[0]!.wgsl);
+        if (m === 64) expect(dots).toBe(options === undefined || Object.keys(options).length === 0);
+      }
   });
   it('store 16-bit floats as f32 where asked to', async () => {
     const run = await agree(

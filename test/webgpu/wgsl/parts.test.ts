@@ -150,6 +150,24 @@ describe('packing', () => {
     );
     for (let bits = 0; bits < 0x7c00; bits++) expect(toHalf(fromHalf(bits))).toBe(bits);
   });
+  it('small integers keep their values, several to a word', () => {
+    for (const [dtype, type, lo, hi] of [
+      ['int8', 'i8', -128, 127],
+      ['uint8', 'u8', 0, 255],
+      ['int4', 'i4', -8, 7],
+    ] as const) {
+      const n = hi - lo + 1;
+      const t = ir.tensor('t', dtype, [n], 'input', 'weight');
+      const values = Float64Array.from({ length: n }, (_, i) => lo + i);
+      const bytes = packTensor(t, values, { type, elements: n });
+      expect(bytes.length).toBe(type === 'i4' ? n / 2 : n);
+      expect([...unpackTensor(t, bytes, type)]).toEqual([...values]);
+    }
+    // the first of eight lies in the lowest bits
+    const t = ir.tensor('t', 'int4', [8], 'input', 'weight');
+    const bytes = packTensor(t, Float64Array.of(1, -1, 0, 0, 0, 0, 0, 7), { type: 'i4', elements: 8 });
+    expect(new DataView(bytes.buffer).getUint32(0, true)).toBe(0x700000f1);
+  });
   it('strided tensors go to where their strides say and come back', () => {
     const t = ir.tensor('t', 'fp32', [3, 4], 'input', 'activation', [1, 3]);
     const values = Float64Array.from({ length: 12 }, (_, i) => i);
@@ -169,5 +187,23 @@ describe('what does not fit is refused with the need and what there is', () => {
     const s = emitWgsl(gemm(64, 64, 64), { f16: true, workgroup_B: 4096 });
     expect(s.notes.join()).toMatch(/Bs has one buffer for its 2 stages/);
     expect(s.workgroup_B).toBeLessThanOrEqual(4096);
+  });
+});
+
+describe('what no WebGPU device does is refused with its reason', () => {
+  it('sparse operands', () => {
+    const { program, mapping } = gemm(64, 64, 64);
+    const sparse = (s: ir.Stmt): ir.Stmt =>
+      s.kind === 'loop' ? { ...s, body: s.body.map(sparse) } : s.kind === 'mma' ? { ...s, sparse: '2:4' } : s;
+    expect(() => emitWgsl({ mapping, program: { ...program, body: program.body.map(sparse) } })).toThrow(
+      /cannot be a WebGPU shader: acc \+= As · Bs takes 2:4 sparse operands; WGSL has no product of them/,
+    );
+  });
+  it('tensors in the memory of another device', () => {
+    const { program, mapping } = gemm(64, 64, 64);
+    const far = (t: ir.Tensor): ir.Tensor => Object.assign(t, t.name === 'B' ? { home: 'peer' } : {});
+    expect(() => emitWgsl({ mapping, program: { ...program, tensors: program.tensors.map(far) } })).toThrow(
+      /tensor B lies in the memory 'peer'/,
+    );
   });
 });

@@ -39,6 +39,43 @@ export function gemm(m: number, n: number, k: number): Launch {
   );
 }
 
+/** C = A·B of bytes, widened on the way as plain multiply–adds want them. */
+export function gemmOfBytes(m: number, n: number, k: number, transposed = false): Launch {
+  const [x, y, t] = [ir.loopVar('x'), ir.loopVar('y'), ir.loopVar('t')];
+  const A = ir.tensor('A', 'int8', [m, k], 'input', 'activation');
+  const B = ir.tensor('B', 'int8', transposed ? [n, k] : [k, n], 'input', 'weight');
+  const C = ir.tensor('C', 'int32', [m, n], 'output', 'activation');
+  const As = ir.tile('As', 'shared', 'int8', 32, 16, 2);
+  const Bs = transposed ? ir.tile('Bs', 'shared', 'int8', 32, 16, 2) : ir.tile('Bs', 'shared', 'int8', 16, 32, 2);
+  const Aw = ir.tile('Aw', 'shared', 'int32', 32, 16);
+  const Bw = ir.tile('Bw', 'shared', 'int32', Bs.rows, Bs.cols);
+  const acc = ir.tile('acc', 'register', 'int32', 32, 32, 1, [4, 4]);
+  const widen = ir.mapFn('widen', 1, f('fma', { in: 0 }, 1, 0));
+  const at = (a: ir.Expr, b: ir.Expr): ir.Expr[] => (transposed ? [b, a] : [a, b]);
+  return launch(
+    {
+      name: `gemm of bytes[32x32x16] ${m}x${n}x${k}`,
+      tensors: [A, B, C],
+      tiles: [As, Bs, Aw, Bw, acc],
+      grid: [
+        { index: x, extent: Math.ceil(n / 32) },
+        { index: y, extent: Math.ceil(m / 32) },
+      ],
+      body: [
+        ir.loop(t, 0, Math.ceil(k / 16), [
+          ir.copy(ir.view(A, [ir.mul(y, 32), ir.mul(t, 16)], [0, 1]), As),
+          ir.copy(ir.view(B, at(ir.mul(t, 16), ir.mul(x, 32)), [0, 1]), Bs),
+          ir.map(widen, [As], Aw),
+          ir.map(widen, [Bs], Bw),
+          ir.mma(Aw, Bw, acc, { tb: transposed }),
+        ]),
+        ir.copy(acc, ir.view(C, [ir.mul(y, 32), ir.mul(x, 32)], [0, 1])),
+      ],
+    },
+    64,
+  );
+}
+
 /** Softmax of whole rows, four to a workgroup. */
 export function softmax(rows: number, cols: number, lanes = 64): Launch {
   const i = ir.loopVar('i');
