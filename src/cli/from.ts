@@ -4,6 +4,10 @@ import { InputError } from '../base/errors.js';
 import { isScaleSimConfig, parseScaleSimConfig } from '../interop/scalesim/config.js';
 import { type LayerResult, type ScaleSimResult, simulateScaleSim } from '../interop/scalesim/simulate.js';
 import { parseTopology } from '../interop/scalesim/topology.js';
+import { importTimeloop, type TextFile } from '../interop/timeloop/import.js';
+import { isPrintedMap } from '../interop/timeloop/mapping.js';
+import { isTimeloop } from '../interop/timeloop/read.js';
+import { nestFor, simulateTimeloop, type TimeloopResult } from '../interop/timeloop/simulate.js';
 import { quantity } from '../report/format.js';
 import { readText } from './io.js';
 import type { CommonOptions } from './options.js';
@@ -13,6 +17,10 @@ import { bold, plainTable } from './style.js';
 
 export interface FromOptions extends CommonOptions {
   readonly topology?: string;
+  readonly energy?: string;
+  readonly nest?: string;
+  readonly emit?: string;
+  readonly seed?: number;
 }
 
 interface Form {
@@ -24,6 +32,7 @@ interface Form {
 
 const FORMS: readonly Form[] = [
   { what: 'a SCALE-Sim configuration (with --topology)', is: isScaleSimConfig, run: scaleSim },
+  { what: "Timeloop's input (architecture and problem, version 0.4)", is: isTimeloop, run: timeloop },
 ];
 
 /** @throws InputError when the file cannot be read or is of no form that is known */
@@ -79,5 +88,63 @@ function scaleSimText({ machine, array, cycles, layers }: ScaleSimResult): strin
       layers.map(row),
     ),
     'SCALE-Sim prints the number of the last cycle, and counts a wait for DRAM twice; words are those of DRAM.',
+  ].join('\n\n');
+}
+
+const textFile = (path: string): TextFile => ({ text: readText(path), file: basename(path) });
+
+/** A mapping of the input, or of --nest (ours as JSON, or as the tool prints one), or one that is found. */
+async function timeloop(text: string, file: string, options: FromOptions): Promise<Result> {
+  const energy = options.energy === undefined ? undefined : textFile(options.energy);
+  const own = options.nest === undefined ? undefined : textFile(options.nest);
+  const printed = own && isPrintedMap(own.text) ? own : undefined;
+  const input = importTimeloop({ text, file }, energy, printed);
+  const { nest, tried } = nestFor(input, printed ? undefined : own, options.seed);
+  const result = simulateTimeloop(input, nest, tried);
+  for (const warning of result.warnings) note(options, `note: ${warning}`);
+  if (options.emit === 'nest')
+    return { json: () => ({ programs: [result.detail.nest.join('\n')] }), text: () => result.detail.nest.join('\n') };
+  return { json: () => result, text: () => timeloopText(result) };
+}
+
+function timeloopText(r: TimeloopResult): string {
+  const count = (value: number) => ({ text: value.toLocaleString('en-US'), value });
+  const show = (value: number, unit: string) => ({ text: quantity(value, unit), value });
+  const { detail: d } = r;
+  const words = (n: number) => count(Math.round(n));
+  return [
+    bold(`${r.kernel} on ${r.machine}: ${d.cycles.toLocaleString('en-US')} cycles, ${r.bound_by} sets the pace`),
+    d.nest.join('\n'),
+    plainTable(
+      ['Figure', ''],
+      [
+        ['Time', show(r.time_s, 's')],
+        ['Energy', show(r.energy_J, 'J')],
+        ['Computes', count(d.computes)],
+        ['Places', `${d.places} of ${d.places_all}`],
+        ['Utilisation', show(d.utilisation, '%')],
+        ['Nests tried', count(r.tried)],
+      ],
+    ),
+    plainTable(
+      ['Store', 'Tensor', 'Tile', 'Instances', 'Reads', 'Fills', 'Updates', 'Cycles'],
+      d.stores.flatMap((s) =>
+        s.tensors.map((t) => [
+          s.store,
+          t.tensor,
+          words(t.tile),
+          words(t.instances),
+          words(t.reads),
+          words(t.fills),
+          words(t.updates),
+          words(s.cycles),
+        ]),
+      ),
+    ),
+    plainTable(
+      ['Energy', 'J'],
+      Object.entries(r.energy_by_part_J).map(([part, energy_J]) => [part, show(energy_J, 'J')]),
+    ),
+    'Tiles, reads, fills and updates are words of one instance over the run.',
   ].join('\n\n');
 }

@@ -27,8 +27,18 @@ export interface CascadeTensor {
   readonly home: boolean;
   /** What elements hold that no einsum writes: where a recurrence starts. */
   readonly start?: number;
-  /** Share of elements that are not zero; 1 when absent. */
-  readonly density?: number;
+  /** Which of its elements are not zero; all when absent. */
+  readonly density?: Density;
+}
+
+/**
+ * How the elements that are not zero lie: `fixed_structured`, the same share of every tile (N of each M);
+ * `hypergeometric`, as many of the whole tensor, anywhere.
+ */
+export interface Density {
+  readonly model: 'fixed_structured' | 'hypergeometric';
+  /** Of the whole tensor, 0 to 1. */
+  readonly share: number;
 }
 
 export interface Einsum {

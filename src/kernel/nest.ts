@@ -3,25 +3,60 @@
  * time or over the places below a level; tensors are kept at a level or pass it by.
  */
 
-export interface NestLoop {
-  readonly rank: string;
-  /** Trips; the last may be partial when sizes do not divide the rank. */
-  readonly size: number;
-  /** Over the places below the level, along this direction; in time when absent. */
-  readonly spatial?: 'x' | 'y';
-}
+import { type Static, Type } from '@sinclair/typebox';
+import { InputError } from '../base/errors.js';
+import { parseJson } from '../base/json.js';
+import { schemaCheck } from '../workload/schema-check.js';
+
+const closed = { additionalProperties: false } as const;
+const text = (description: string) => Type.String({ minLength: 1, description });
+
+export const NestLoopSchema = Type.Object(
+  {
+    rank: text('rank of the einsum'),
+    size: Type.Integer({ minimum: 1, description: 'trips; the last may be partial when sizes do not divide the rank' }),
+    spatial: Type.Optional(
+      Type.Unsafe<'x' | 'y'>(
+        Type.String({
+          enum: ['x', 'y'],
+          description: 'over the places below the level, along this direction; in time when absent',
+        }),
+      ),
+    ),
+  },
+  closed,
+);
+export type NestLoop = Readonly<Static<typeof NestLoopSchema>>;
 
 /** What one level does for one einsum. */
+export const NestLevelSchema = Type.Object(
+  {
+    level: text("id of the array's level"),
+    loops: Type.Array(NestLoopSchema, {
+      description:
+        'outermost first, those over places inside those in time; each trip in time hands the next nearer level another tile',
+    }),
+    keeps: Type.Record(Type.String(), Type.String(), {
+      description: 'store that keeps each tensor here; tensors that are not named pass by',
+    }),
+  },
+  closed,
+);
 export interface NestLevel {
-  /** Id of the array's level. */
   readonly level: string;
-  /** Outermost first; each trip of a temporal loop hands the next nearer level another tile. */
   readonly loops: readonly NestLoop[];
-  /** Store that keeps each tensor here; tensors that are not named pass by. */
   readonly keeps: Readonly<Record<string, string>>;
 }
 
-/** One einsum on one array: a level of it for each of the array's, far to near. */
+/** One einsum on one array: the array's levels, far to near; levels that do nothing may be left out. */
+export const EinsumNestSchema = Type.Object(
+  {
+    einsum: text('name of the einsum'),
+    unit: text('unit whose array it is laid on'),
+    levels: Type.Array(NestLevelSchema),
+  },
+  closed,
+);
 export interface EinsumNest {
   readonly einsum: string;
   readonly unit: string;
@@ -37,13 +72,37 @@ export interface Stage {
  * Stages run one after another inside the shared loops: an epoch is one trip through all of them. A single einsum is
  * one stage of one nest with no shared loops.
  */
+export const NestSchema = Type.Object(
+  {
+    shared: Type.Array(NestLevelSchema, {
+      description: "loops that all einsums share, outside every nest's own, with what is kept across stages",
+    }),
+    stages: Type.Array(Type.Object({ nests: Type.Array(EinsumNestSchema, { minItems: 1 }) }, closed), { minItems: 1 }),
+    in_flight: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description:
+          'epochs in flight together: while one waits for what a spatial reduction or skew delays, others keep the arrays busy; 1 when absent: each waits',
+      }),
+    ),
+  },
+  { ...closed, $id: 'nest' },
+);
 export interface Nest {
-  /** Loops that all einsums share, outside every nest's own, with what is kept across stages. */
   readonly shared: readonly NestLevel[];
   readonly stages: readonly Stage[];
-  /**
-   * Epochs in flight together: while one waits for what a spatial reduction or skew delays, others keep the arrays busy.
-   * 1 when absent: each waits.
-   */
   readonly in_flight?: number;
+}
+
+const checkNestJson = schemaCheck<Nest>(NestSchema);
+const checkEinsumNestJson = schemaCheck<EinsumNest>(EinsumNestSchema);
+
+/** A nest, or that of a single einsum, from a user's file. @throws InputError naming the file and the place in it */
+export function readNest(json: string, file: string): Nest {
+  const { value } = parseJson(json, file);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new InputError('is no nest: { shared, stages } or, of one einsum, { einsum, unit, levels }', file);
+  return 'stages' in value
+    ? checkNestJson(value, file)
+    : { shared: [], stages: [{ nests: [checkEinsumNestJson(value, file)] }] };
 }

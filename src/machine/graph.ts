@@ -62,6 +62,9 @@ export interface Store {
   readonly cluster?: number;
   /** Storage for the metadata of compressed tensors. */
   readonly metadata?: MetadataStore;
+  /** Energy of one word that is compressed on its way out, or expanded on its way in. */
+  readonly compress_pJ?: number;
+  readonly expand_pJ?: number;
 }
 
 /** Beside a store's data: what tells where the elements that are kept belong. */

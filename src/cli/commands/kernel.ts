@@ -46,8 +46,16 @@ export function define(command: Command): void {
       'a kernel, a family to pick from (tilewright list kernels), or the path of a file with your own',
     )
     .option('-m, --machine <name>', 'name of a machine, or a path to its file')
-    .option('--from <file>', 'another tool’s file in place of kernel and machine: a SCALE-Sim configuration')
+    .option(
+      '--from <file>',
+      'another tool’s file in place of kernel and machine: a SCALE-Sim configuration, Timeloop’s input',
+    )
     .option('--topology <file.csv>', 'with --from: the layers of a SCALE-Sim configuration')
+    .option('--energy <file.yaml>', 'with --from: energies per action (ERT) of Timeloop’s input')
+    .option(
+      '--nest <file>',
+      'with --from: the loop nest to use, as JSON (tilewright schema nest) or as Timeloop prints it',
+    )
     .option('--shape <key=value,…>', 'dimensions, such as m=4096,n=4096,k=4096')
     .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
     .option('--tile <key=value,…>', 'parameters of the kernel; those left out are searched')

@@ -9,6 +9,8 @@ import { KernelSimulationSchema, SimulationSchema } from '../../engine/simulatio
 import { SpaceSchema } from '../../explore/space.js';
 import { SummarySchema } from '../../explore/summary.js';
 import { ScaleSimSchema } from '../../interop/scalesim/simulate.js';
+import { TimeloopSchema } from '../../interop/timeloop/simulate.js';
+import { NestSchema } from '../../kernel/nest.js';
 import { FAMILIES } from '../../machine/family.js';
 import { fileSchemaOf } from '../../machine/quantity.js';
 import { ReportSchema } from '../../report/model.js';
@@ -44,6 +46,8 @@ const SCHEMAS: Readonly<Record<string, Entry>> = {
   simulate: { what: 'simulate --json', schema: () => SimulationSchema },
   kernel: { what: 'kernel --json', schema: () => KernelSimulationSchema },
   'kernel-scale-sim': { what: 'kernel --from CONFIG --topology LAYERS --json', schema: () => ScaleSimSchema },
+  'kernel-timeloop': { what: "kernel --from of Timeloop's input --json", schema: () => TimeloopSchema },
+  nest: { what: 'file of a loop nest', schema: () => NestSchema },
   validate: { what: 'validate --json, on the device', schema: () => DeviceReportSchema },
   sweep: { what: 'sweep --json and explore --json', schema: () => SummarySchema },
   bounds: { what: 'bounds --json', schema: () => BoundsSchema },

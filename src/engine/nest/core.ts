@@ -11,7 +11,7 @@
  * Steps of loop j happen (n_j − 1) · Π n_i (i outside j) times, so words into a tile = box + Σ_j steps_j · words_j.
  */
 import { Links } from './links.js';
-import { ACROSS_X, ACROSS_Y, type Loops, TIME } from './loops.js';
+import { ACROSS_X, type Loops, TIME } from './loops.js';
 import type { Problem } from './problem.js';
 import { distinctSums } from './sums.js';
 
@@ -73,6 +73,11 @@ export class NestCore {
 
   run(loops: Loops): void {
     this.boxes(loops);
+    this.words(loops);
+  }
+
+  /** All else, once the boxes are known. */
+  words(loops: Loops): void {
     for (let k = 0; k < this.K; k++) {
       this.spreadOut(loops, k);
       this.movement(loops, k);
@@ -81,7 +86,7 @@ export class NestCore {
   }
 
   /** Strides of the loops, tiles of all levels, places in use. */
-  private boxes(loops: Loops): void {
+  boxes(loops: Loops): void {
     const { L, K, scale, stride, outside } = this;
     scale.fill(1);
     let i = loops.n - 1;
@@ -207,7 +212,7 @@ export class NestCore {
 
   private sliding(loops: Loops, k: number, l: number, innermost: number): number {
     const { dims, relevant } = this.problem.tensors[k]!;
-    const { first, moved, side, outside, stride } = this;
+    const { first, moved, side, outside } = this;
     const D = dims.length;
     const full = this.tile[l * this.K + k]!;
     if (innermost < 0) return full;
@@ -232,7 +237,6 @@ export class NestCore {
       }
       words += (loops.size[i]! - 1) * outside[i]! * (same ? fresh : full);
     }
-    void stride;
     return words;
   }
 
@@ -257,7 +261,7 @@ export class NestCore {
   /** What neighbours hand on at the network above level l. */
   private link(loops: Loops, k: number, l: number): void {
     const { links } = this;
-    if (!links.may(loops, k, l - 1, this.stride, this.outside)) return;
+    if (!links.may(loops, k, l - 1, this.stride)) return;
     const found = links.find(loops, k, l - 1, this.stride, this.outside, this.tile[l * this.K + k]!, this.places);
     if (!found) return;
     const at = l * this.K + k;
@@ -298,5 +302,3 @@ export class NestCore {
     }
   }
 }
-
-void ACROSS_Y;

@@ -28,13 +28,15 @@ export function evaluateNest(nest: Nest, cascade: Cascade, graph: ResourceGraph)
   const parts: Record<string, number> = {};
   let cycles = compute_cycles;
   let bound_by = busiestUnit(paced);
-  const store_cycles: Record<string, number> = {};
+  const store_busy_cycles: Record<string, number> = {};
+  for (const [store, moved] of trafficOf(einsums, cascade, graph))
+    store_busy_cycles[store] = cyclesOf(moved, store, graph);
+  let store_cycles = store_busy_cycles;
   if (einsums.length === 1) {
-    // one einsum: its stores' cycles as they were found, per instance
+    // one einsum: its stores' cycles as they were found, tensor by tensor
+    store_cycles = {};
     for (const s of einsums[0]!.stores) store_cycles[s.store] = Math.max(store_cycles[s.store] ?? 0, s.cycles);
-  } else
-    for (const [store, moved] of trafficOf(einsums, cascade, graph))
-      store_cycles[store] = cyclesOf(moved, store, graph);
+  }
   for (const [store, needs] of Object.entries(store_cycles))
     if (needs > cycles) {
       cycles = needs;
@@ -54,6 +56,7 @@ export function evaluateNest(nest: Nest, cascade: Cascade, graph: ResourceGraph)
     stages: paced,
     compute_cycles,
     store_cycles,
+    store_busy_cycles,
     cycles,
     fill_drain_cycles: fillAndDrain(nest, graph),
     bound_by,

@@ -21,7 +21,7 @@ export class Links {
   constructor(private readonly problem: Problem) {}
 
   /** Whether any step moves by no more than places lie apart: cheap, and never wrong when it says no. */
-  may(loops: Loops, k: number, l: number, stride: Float64Array, _outside: Float64Array): boolean {
+  may(loops: Loops, k: number, l: number, stride: Float64Array): boolean {
     const { array, tensors } = this.problem;
     if (!array.levels[l]!.network.neighbours) return false;
     if (l === array.levels.length - 1) return true;

@@ -87,7 +87,9 @@ export interface NestResult {
   readonly compute_cycles: number;
   /** Per store: its traffic ÷ its bandwidth, the einsums' together. */
   readonly store_cycles: Readonly<Record<string, number>>;
-  /** The longest of these. */
+  /** Per store: cycles that its instances in use are busy, evenly spread; 0 where bandwidth is no limit. */
+  readonly store_busy_cycles: Readonly<Record<string, number>>;
+  /** The longest of compute and stores. */
   readonly cycles: number;
   /** First operands in, last results out: not part of `cycles`. */
   readonly fill_drain_cycles: number;

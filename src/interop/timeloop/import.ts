@@ -1,0 +1,105 @@
+/** A whole input of Timeloop v0.4: machine, einsum, mapping or what constrains one. */
+import { InputError } from '../../base/errors.js';
+import type { Cascade, Einsum } from '../../kernel/einsum.js';
+import type { EinsumNest } from '../../kernel/nest.js';
+import { levelNamed, machineFrom, type TimeloopMachine } from './architecture.js';
+import { energyFrom, tablesOf } from './energy.js';
+import { isPrintedMap, nestFromPrinted, nestFromTargets } from './mapping.js';
+import { problemFrom } from './problem.js';
+import { Reader, readYaml } from './read.js';
+import { type Target, targetFrom } from './targets.js';
+
+export interface TextFile {
+  readonly text: string;
+  readonly file: string;
+}
+
+export interface TimeloopInput {
+  readonly machine: TimeloopMachine;
+  readonly cascade: Cascade;
+  readonly einsum: Einsum;
+  /** Given, or undefined where one is to be searched. */
+  readonly nest: EinsumNest | undefined;
+  readonly constraints: readonly Target[];
+  readonly objective: 'time' | 'energy' | 'edp';
+  readonly warnings: readonly string[];
+}
+
+/** Says how the tool searches or prints: a search of ours has its own ways. */
+const SILENT = [
+  'compound_components',
+  'mapspace',
+  'globals',
+  'variables',
+  'components',
+  'dumped_by_timeloop_front_end',
+  'version',
+];
+
+/**
+ * @param energy energies per action, where the input does not hold them
+ * @param map a mapping as the tool prints it, in place of the input's
+ * @throws InputError
+ */
+export function importTimeloop(input: TextFile, energy?: TextFile, map?: TextFile): TimeloopInput {
+  const warnings: string[] = [];
+  const { file } = input;
+  const root = new Reader(readYaml(input.text, file), file, warnings);
+  root.ignore(...SILENT);
+  const architecture = root.child('architecture');
+  const problem = root.child('problem');
+  if (!architecture || !problem) throw new InputError(`has no ${architecture ? 'problem' : 'architecture'}`, file);
+  const embedded = root.child('ERT');
+  const tables = energy
+    ? energyFrom(energy.text, energy.file, warnings)
+    : embedded
+      ? tablesOf(embedded, file)
+      : undefined;
+  if (!tables) warnings.push('no energy per action is given (--energy FILE): all energy is 0');
+  const machine = machineFrom(architecture, tables, file);
+  const { cascade, einsum } = problemFrom(problem);
+  const tensors = cascade.tensors.map((t) => t.name);
+  const targetsOf = (list: readonly Reader[]) =>
+    list.map((r) => targetFrom(r, levelNamed(r.text(['target', 'name'], ''), machine, r.place), einsum.ranks, tensors));
+  const given = targetsOf(root.children('mapping'));
+  const constraints = ['architecture_constraints', 'mapspace_constraints'].flatMap((key) => {
+    if (!root.has(key)) return [];
+    const value = root.any(key);
+    const list = Array.isArray(value) ? root.children(key) : root.child(key)!.children('targets');
+    return targetsOf(list);
+  });
+  const inner = machine.levels.flatMap(({ name, constraints: own }) =>
+    own ? insideConstraints(own, name, targetsOf) : [],
+  );
+  const nest = map
+    ? nestFromPrintedMap(map, einsum, machine)
+    : given.length > 0
+      ? nestFromTargets(given, cascade, einsum, machine)
+      : undefined;
+  const objective = objectiveOf(root.child('mapper'));
+  root.done();
+  return { machine, cascade, einsum, nest, constraints: [...constraints, ...inner], objective, warnings };
+}
+
+function nestFromPrintedMap({ text, file }: TextFile, einsum: Einsum, machine: TimeloopMachine): EinsumNest {
+  if (!isPrintedMap(text)) throw new InputError('is no mapping as Timeloop prints it (map.txt)', file);
+  return nestFromPrinted(text, file, einsum, machine);
+}
+
+/** `constraints: { temporal: …, spatial: …, dataspace: … }` of a component. */
+function insideConstraints(own: Reader, level: string, targetsOf: (list: readonly Reader[]) => Target[]): Target[] {
+  const out = (['temporal', 'spatial', 'dataspace', 'datatype', 'bypass'] as const).flatMap((type) => {
+    const r = own.child(type);
+    return r ? targetsOf([new Reader({ ...r.node, target: level, type }, r.place, r.warnings)]) : [];
+  });
+  own.done();
+  return out;
+}
+
+function objectiveOf(mapper: Reader | undefined): 'time' | 'energy' | 'edp' {
+  const metrics = [mapper?.any('optimization_metrics'), mapper?.any('optimization_metric', 'optimization-metrics')]
+    .flatMap((x) => (Array.isArray(x) ? x : x === undefined ? [] : [x]))
+    .map(String);
+  const first = metrics[0];
+  return first === 'delay' ? 'time' : first === 'energy' ? 'energy' : 'edp';
+}
