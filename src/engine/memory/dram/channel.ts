@@ -48,12 +48,13 @@ export interface ChannelCounts {
   merged: number;
 }
 
+const { ACT, PRE, RD, WR, RDA, WRA, REF, REFpb } = CMD;
 const NEVER = Number.POSITIVE_INFINITY;
 /** What a search for a command can find beside one. */
 const NONE = -1;
 const OTHER_KIND = -2;
 /** Kinds of banks: those that wait for ACT, for PRE, to read, to write (numbered as ACT, PRE, RD, WR), or for several. */
-const MIXED = CMD.WR + 1;
+const MIXED = WR + 1;
 const KINDS = MIXED + 1;
 
 export class DramChannel {
@@ -151,7 +152,7 @@ export class DramChannel {
     this.ready = new Float64Array(this.banks).fill(NEVER);
     this.open_banks = new Int32Array(organisation.ranks);
     this.open_since = new Float64Array(organisation.ranks);
-    this.command_of = Int32Array.of(CMD.ACT, CMD.PRE, ...(this.closed_page ? [CMD.RDA, CMD.WRA] : [CMD.RD, CMD.WR]));
+    this.command_of = Int32Array.of(ACT, PRE, ...(this.closed_page ? [RDA, WRA] : [RD, WR]));
     this.ranks = organisation.ranks;
     this.kind = new Int32Array(this.banks).fill(-1);
     this.banks_for = new Int32Array(this.ranks * KINDS);
@@ -258,13 +259,13 @@ export class DramChannel {
     refresh.begun = true;
     const { first, end, rank } = refresh;
     for (let b = first; b < end; b++) {
-      if (this.open_row[b]! < 0 || this.earliest(CMD.PRE, b) > cycle) continue;
-      this.issue(CMD.PRE, b, cycle);
-      return CMD.PRE;
+      if (this.open_row[b]! < 0 || this.earliest(PRE, b) > cycle) continue;
+      this.issue(PRE, b, cycle);
+      return PRE;
     }
     for (let b = first; b < end; b++) if (this.open_row[b]! >= 0) return -1;
-    const command = refresh.per_bank ? CMD.REFpb : CMD.REF;
-    const legal = refresh.per_bank ? this.earliest(CMD.REFpb, first) : this.timing.earliestRefresh(rank);
+    const command = refresh.per_bank ? REFpb : REF;
+    const legal = refresh.per_bank ? this.earliest(REFpb, first) : this.timing.earliestRefresh(rank);
     if (legal > cycle) return -1;
     this.timing.issue(command, rank, first >> this.group_shift, first, cycle);
     this.sink.command?.(command, first, -1, cycle);
@@ -283,11 +284,11 @@ export class DramChannel {
     for (let b = first; b < end; b++) {
       if (this.open_row[b]! < 0) continue;
       open = true;
-      const e = this.earliest(CMD.PRE, b);
+      const e = this.earliest(PRE, b);
       if (e < next) next = e;
     }
     if (open) return next;
-    return refresh.per_bank ? this.earliest(CMD.REFpb, first) : this.timing.earliestRefresh(rank);
+    return refresh.per_bank ? this.earliest(REFpb, first) : this.timing.earliestRefresh(rank);
   }
 
   /** Issues the first ready command, banks taking turns: the command, or -1. `column` 0 or 1 asks for one kind only. */
@@ -295,42 +296,67 @@ export class DramChannel {
     const start = this.turn + 1 === this.banks ? 0 : this.turn + 1;
     const rank = start >> this.rank_shift;
     const from = -1 << (start & (this.banks_per_rank - 1));
-    let command = this.issueInRank(rank, from, cycle, column);
     const { ranks } = this;
-    for (let n = 1; n < ranks && command === NONE; n++)
-      command = this.issueInRank(rank + n < ranks ? rank + n : rank + n - ranks, -1, cycle, column);
-    if (command === NONE) command = this.issueInRank(rank, ~from, cycle, column);
+    const mine = this.startable(rank, cycle, column);
+    let command = (mine & from) === 0 ? NONE : this.issueAmong(rank, mine & from, cycle, column);
+    for (let n = 1; n < ranks && command === NONE; n++) {
+      const other = rank + n < ranks ? rank + n : rank + n - ranks;
+      const banks = this.startable(other, cycle, column);
+      if (banks !== 0) command = this.issueAmong(other, banks, cycle, column);
+    }
+    if (command === NONE && (mine & ~from) !== 0) command = this.issueAmong(rank, mine & ~from, cycle, column);
     return command < 0 ? -1 : command;
   }
 
-  /** The same among the banks of a rank in `mask`: the command, NONE, or OTHER_KIND when the search is to end. */
-  private issueInRank(rank: number, mask: number, cycle: number, column: number): number {
-    const { refresh, ready } = this;
-    const first = rank << this.rank_shift;
-    let left = this.banks_for[rank * KINDS + MIXED]!;
-    for (let kind = 0; kind < MIXED; kind++) {
-      const banks = this.banks_for[rank * KINDS + kind]!;
-      if (banks !== 0 && this.timing.rankNext(this.command_of[kind]!, rank) <= cycle) left |= banks;
+  /** The banks of a rank that the rank would let issue, a bit each. */
+  private startable(rank: number, cycle: number, column: number): number {
+    const { banks_for, timing, refresh, command_of } = this;
+    const base = rank * KINDS;
+    let banks = banks_for[base + MIXED]!;
+    // banks that wait for the other kind of command end a search, unless it goes on past them
+    const all = column < 0 || !this.dual_search;
+    if (all || column === 0) {
+      const act = banks_for[base + ACT]!;
+      const pre = banks_for[base + PRE]!;
+      if (act !== 0 && timing.rankNext(ACT, rank) <= cycle) banks |= act;
+      if (pre !== 0 && timing.rankNext(PRE, rank) <= cycle) banks |= pre;
     }
-    left &= mask;
-    if (refresh.pending > 0 && refresh.begun) left &= ~refresh.blockedBanks(first);
-    for (; left !== 0; left &= left - 1) {
+    if (all || column === 1) {
+      const rd = banks_for[base + RD]!;
+      const wr = banks_for[base + WR]!;
+      if (rd !== 0 && timing.rankNext(command_of[RD]!, rank) <= cycle) banks |= rd;
+      if (wr !== 0 && timing.rankNext(command_of[WR]!, rank) <= cycle) banks |= wr;
+    }
+    if (banks !== 0 && refresh.pending > 0 && refresh.begun) banks &= ~refresh.blockedBanks(rank << this.rank_shift);
+    return banks;
+  }
+
+  /** The same among `banks` of a rank: the command, NONE, or OTHER_KIND when the search is to end. */
+  private issueAmong(rank: number, banks: number, cycle: number, column: number): number {
+    const { ready } = this;
+    const first = rank << this.rank_shift;
+    for (let left = banks; left !== 0; left &= left - 1) {
       const b = first + 31 - Math.clz32(left & -left);
       if (ready[b]! > cycle) continue;
       const kind = this.kind[b]!;
+      let command = kind;
       if (kind !== MIXED) {
-        const legal = this.earliest(this.command_of[kind]!, b);
+        command = this.command_of[kind]!;
+        const legal = this.earliest(command, b);
         if (legal > cycle) {
           ready[b] = legal;
           continue;
         }
       }
-      const legal = this.candidate(b, cycle);
-      if (legal > cycle) {
-        ready[b] = legal;
-        continue;
+      // of a bank that waits to open or close a row nothing else is to be found out
+      if (kind > PRE) {
+        const legal = this.candidate(b, cycle);
+        if (legal > cycle) {
+          ready[b] = legal;
+          continue;
+        }
+        command = this.found_command;
       }
-      const command = this.found_command;
       if (column >= 0 && (isColumn(command) ? 1 : 0) !== column) {
         if (this.dual_search) continue;
         this.turn = b;
@@ -361,16 +387,16 @@ export class DramChannel {
     const open = this.open_row[b]!;
     this.found_at = 0;
     if (open < 0) {
-      this.found_command = CMD.ACT;
-      this.found_kind = CMD.ACT;
-      return this.earliest(CMD.ACT, b);
+      this.found_command = ACT;
+      this.found_kind = ACT;
+      return this.earliest(ACT, b);
     }
     let best = NEVER;
     let kind = -1;
     if (row[queue[base]!] !== open && (this.hits[b]! >= this.hit_limit || !this.holdsHit(b, open))) {
-      best = this.earliest(CMD.PRE, b);
-      this.found_command = CMD.PRE;
-      kind = CMD.PRE;
+      best = this.earliest(PRE, b);
+      this.found_command = PRE;
+      kind = PRE;
       if (best <= cycle) return best;
     }
     let reads = false;
@@ -382,7 +408,7 @@ export class DramChannel {
       if (write ? writes || this.readBefore(base, i) : reads) continue;
       if (write) writes = true;
       else reads = true;
-      const wanted = write ? CMD.WR : CMD.RD;
+      const wanted = write ? WR : RD;
       const command = this.command_of[wanted]!;
       kind = kind < 0 ? wanted : MIXED;
       const e = this.earliest(command, b);
@@ -420,7 +446,7 @@ export class DramChannel {
     const rank = b >> this.rank_shift;
     this.timing.issue(command, rank, b >> this.group_shift, b, cycle);
     this.sink.command?.(command, b, row, cycle);
-    if (command === CMD.ACT) {
+    if (command === ACT) {
       this.counts.activates++;
       this.open_row[b] = row;
       if (this.open_banks[rank]!++ === 0) this.open_since[rank] = cycle;
@@ -464,7 +490,7 @@ export class DramChannel {
     this.timing.issue(command, rank, b >> this.group_shift, b, cycle);
     this.sink.command?.(command, b, this.requests.row[slot]!, cycle);
     const hit = this.hits[b]!++ > 0 ? 1 : 0;
-    const write = command === CMD.WR || command === CMD.WRA;
+    const write = command === WR || command === WRA;
     const end = cycle + (write ? this.write_delay : this.read_delay);
     if (write) {
       this.counts.writes++;
@@ -496,4 +522,4 @@ export class DramChannel {
   }
 }
 
-const isColumn = (command: number): boolean => command >= CMD.RD && command <= CMD.WRA;
+const isColumn = (command: number): boolean => command >= RD && command <= WRA;

@@ -48,6 +48,8 @@ export class AddressMapping {
   private readonly width: Record<Field, number>;
   private readonly order: Field[];
   private readonly low: Record<Field, Part>;
+  /** The same of the fields that `map` wants, side by side: nearly all bursts lie below `LOW`. */
+  private readonly near: Record<`${Exclude<Field, 'co'>}${'At' | 'Mask'}`, number>;
   private readonly high: Record<Field, Part>;
   /** Bits below the channel, as a factor, where the channels are no power of two. */
   private readonly below_channel: number;
@@ -97,6 +99,18 @@ export class AddressMapping {
       position += width;
     }
     this.low = low;
+    this.near = {
+      roAt: low.ro.at,
+      roMask: low.ro.mask,
+      chAt: low.ch.at,
+      chMask: low.ch.mask,
+      raAt: low.ra.at,
+      raMask: low.ra.mask,
+      bgAt: low.bg.at,
+      bgMask: low.bg.mask,
+      baAt: low.ba.at,
+      baMask: low.ba.mask,
+    };
     this.high = high;
     this.below_channel = below_channel;
     this.below_bits = Math.log2(below_channel);
@@ -122,17 +136,29 @@ export class AddressMapping {
         burst = (burst % this.below_channel) + row * this.below_channel;
       }
     }
-    const high = burst < LOW ? 0 : Math.floor(burst / LOW) | 0;
-    const low = high === 0 ? burst : burst % LOW;
-    this.channel = this.channels !== 0 ? channel : this.part('ch', low, high);
-    const row = this.part('ro', low, high);
-    let group = this.part('bg', low, high);
-    let bank = this.part('ba', low, high);
+    let row: number;
+    let group: number;
+    let bank: number;
+    if (burst < LOW) {
+      const { near } = this;
+      this.channel = this.channels !== 0 ? channel : (burst >>> near.chAt) & near.chMask;
+      row = (burst >>> near.roAt) & near.roMask;
+      group = (burst >>> near.bgAt) & near.bgMask;
+      bank = (burst >>> near.baAt) & near.baMask;
+      this.rank = (burst >>> near.raAt) & near.raMask;
+    } else {
+      const high = Math.floor(burst / LOW) | 0;
+      const low = burst % LOW;
+      this.channel = this.channels !== 0 ? channel : this.part('ch', low, high);
+      row = this.part('ro', low, high);
+      group = this.part('bg', low, high);
+      bank = this.part('ba', low, high);
+      this.rank = this.part('ra', low, high);
+    }
     if (this.hashed) {
       group ^= row & (this.groups - 1);
       bank ^= (row >>> this.width.bg) & (this.banks_per_group - 1);
     }
-    this.rank = this.part('ra', low, high);
     this.row = row;
     this.group = this.rank * this.groups + group;
     this.bank = this.group * this.banks_per_group + bank;
