@@ -93,3 +93,7 @@ function writeWhole(file: number, data: string | Uint8Array): void {
     closeSync(file);
   }
 }
+
+export function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}

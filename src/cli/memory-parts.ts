@@ -1,6 +1,5 @@
 /** The memory that a replay goes through: a machine's last cache and DRAM, or another DRAM in its place. */
 import { basename, extname } from 'node:path';
-import { type Command, Option } from 'commander';
 import { InputError, unknownName } from '../base/errors.js';
 import type { Stateful } from '../engine/event/stateful.js';
 import type { ReplacementPolicy } from '../engine/memory/cache/replacement.js';
@@ -15,7 +14,6 @@ import { storeOf } from '../machine/graph.js';
 import { resolveMachine } from '../machine/load.js';
 import { findFile, listFiles, openMachineSource } from './files.js';
 import { readText } from './io.js';
-import { wholeNumber } from './options.js';
 
 const INI_LIMIT_B = 1 << 20;
 
@@ -81,54 +79,6 @@ async function openTable(name: string, fit?: DramFit): Promise<DramSpec> {
       return { text, file };
     },
   });
-}
-
-/** Options of commands that can simulate under `event`. */
-export interface EventMemoryOptions {
-  readonly fidelity: string;
-  readonly memory: 'bandwidth' | 'stateful';
-  readonly memoryRequests: number;
-}
-
-export function eventMemoryOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option(
-        '--memory <model>',
-        'under event: cache and DRAM by blocks and bandwidth, or stateful, every line with its address',
-      )
-        .choices(['bandwidth', 'stateful'])
-        .default('bandwidth'),
-    )
-    .addOption(
-      new Option(
-        '--memory-requests <n>',
-        'lines and bursts of a launch worked through one by one; beyond, some channels stand for all',
-      )
-        .argParser(wholeNumber(1000, 1e12))
-        .default(4_000_000),
-    );
-}
-
-/**
- * The memory that `event` is to run with, where the user asks for one with state.
- * @throws InputError where the machine has no cache before its DRAM, or no table describes that, or the fidelity is another
- */
-export async function openEventMemory(
-  machine: string,
-  set: readonly string[],
-  options: EventMemoryOptions,
-): Promise<Stateful | undefined> {
-  if (options.memory === 'bandwidth') return undefined;
-  needsEvent(options, '--memory stateful');
-  const { dram, cache } = await openMemory({ machine, set, reading: 'dramsim3', ...USUAL_CACHE });
-  if (!cache) throw new InputError(`--memory stateful: ${machine} has no cache before its DRAM`);
-  return { dram, cache, most_requests: options.memoryRequests };
-}
-
-/** @throws InputError when an option asks for what only the event engine gives. */
-export function needsEvent(options: { readonly fidelity: string }, what: string): void {
-  if (options.fidelity !== 'event') throw new InputError(`${what} needs --fidelity event`);
 }
 
 /** Requests that a cycle of the DRAM's clock can bring: what the cache's ports take, or one a channel. */

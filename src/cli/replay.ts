@@ -1,20 +1,20 @@
 /** Options of every command that replays a workload, and the replay itself. */
 import { type Command, Option } from 'commander';
 import { InputError } from '../base/errors.js';
-import type { Stateful } from '../engine/event/stateful.js';
+import type { RunOptions } from '../engine/run.js';
 import type { Simulation } from '../engine/simulation.js';
 import { FIDELITIES, type Fidelity } from '../engine/types.js';
 import type { Machine } from '../machine/load.js';
 import type { Trace } from '../workload/op.js';
+import { type EventOptions, eventOptions, openEventOptions } from './event-options.js';
 import { openMachine } from './files.js';
-import { type EventMemoryOptions, eventMemoryOptions, openEventMemory } from './memory-parts.js';
 import { type CommonOptions, collect, common, splitSet } from './options.js';
 import { parsePins } from './pins.js';
 import { startProgress } from './progress.js';
 import type { Shown } from './timeline.js';
 import { openTrace } from './workload.js';
 
-export interface ReplayOptions extends CommonOptions, EventMemoryOptions {
+export interface ReplayOptions extends CommonOptions, EventOptions {
   readonly set?: readonly string[];
   readonly fidelity: Fidelity;
   readonly objective: 'time' | 'energy' | 'edp';
@@ -24,7 +24,7 @@ export interface ReplayOptions extends CommonOptions, EventMemoryOptions {
 }
 
 export function replayOptions(command: Command): Command {
-  return eventMemoryOptions(common(command))
+  return eventOptions(common(command))
     .addOption(
       new Option('--set <path=value>', 'override a field of the machine, or of the workload as workload.KEY').argParser(
         collect,
@@ -56,14 +56,14 @@ export interface Replayed {
   readonly simulation: Simulation;
   /** The launches of each op, in order. */
   readonly shown: readonly Shown[];
-  readonly memory?: Stateful;
+  readonly event: RunOptions;
 }
 
 /** @throws InputError, InfeasibleError */
 export async function replay(machineName: string, workload: string, options: ReplayOptions): Promise<Replayed> {
   const set = splitSet(options.set);
   const machine = await openMachine(machineName, set.machine);
-  const memory = await openEventMemory(machineName, set.machine, options);
+  const event = await openEventOptions(machineName, set.machine, options);
   const trace = openTrace(workload, set.workload);
   const { simulate } = await import('../engine/simulate.js');
   const pins = parsePins(options.pin);
@@ -79,11 +79,11 @@ export async function replay(machineName: string, workload: string, options: Rep
       launch,
       strict,
       pins,
-      memory,
+      ...event,
       onProgress: (done) => progress.update(done),
       onLaunches: (launches, context) => shown.push({ launches, context }),
     });
-    return { machine, trace, simulation, shown, ...(memory && { memory }) };
+    return { machine, trace, simulation, shown, event };
   } finally {
     progress.stop();
   }

@@ -1,6 +1,7 @@
 /** Launches under the event engine, one behind another, as a timeline for Perfetto. */
 import { runEvent } from '../engine/event/run.js';
-import { MemoryState, type Stateful } from '../engine/event/stateful.js';
+import { MemoryState } from '../engine/event/stateful.js';
+import type { RunOptions } from '../engine/run.js';
 import { type ChromeTrace, joinTraces, Timeline } from '../engine/timeline.js';
 import type { Context } from '../engine/types.js';
 import type { Launch } from '../kernel/kernel.js';
@@ -15,7 +16,7 @@ export interface Shown {
 const MOST_SLICES = 400_000;
 
 /** Each launch once, however often it is repeated. Cores beyond the first are left out, and the file says so. */
-export function timelineOf(shown: readonly Shown[], machine: ResourceGraph, memory?: Stateful): ChromeTrace {
+export function timelineOf(shown: readonly Shown[], machine: ResourceGraph, options: RunOptions = {}): ChromeTrace {
   const traces: ChromeTrace[] = [];
   const launches = shown.flatMap(({ launches, context }) => {
     const state = new MemoryState();
@@ -25,7 +26,7 @@ export function timelineOf(shown: readonly Shown[], machine: ResourceGraph, memo
   let at_s = 0;
   for (const { launch, context, state } of launches) {
     const timeline = new Timeline({ cores: 4, slices });
-    const { time_s } = runEvent(launch, machine, context, { timeline, memory, state });
+    const { time_s } = runEvent(launch, machine, context, { ...options, timeline, state });
     traces.push(timeline.trace(traces.length + 1, at_s));
     at_s += time_s;
   }

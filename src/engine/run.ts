@@ -1,6 +1,7 @@
 /** Runs launches in sequence at a fidelity and adds them up; the one place that names the engines. */
 import type { Launch } from '../kernel/kernel.js';
 import type { ResourceGraph } from '../machine/graph.js';
+import type { Indices } from './event/indices.js';
 import { runEvent } from './event/run.js';
 import { MemoryState, type Stateful } from './event/stateful.js';
 import { evaluateSteady, runSteady } from './steady/steady.js';
@@ -9,16 +10,17 @@ import type { Context, MemoryDetail, RunResult, Traffic } from './types.js';
 export interface RunOptions {
   /** Cache and DRAM with state and addresses; `event` only. */
   readonly memory?: Stateful;
+  /** What index tensors of gathers and scatters hold; `event` only. */
+  readonly indices?: Indices;
 }
 
 type Run = (launch: Launch, machine: ResourceGraph, context: Context) => RunResult;
 
 const ENGINES = {
   steady: () => runSteady,
-  event: ({ memory }) => {
-    if (!memory) return runEvent;
+  event: (options) => {
     const state = new MemoryState();
-    return (launch, machine, context) => runEvent(launch, machine, context, { memory, state });
+    return (launch, machine, context) => runEvent(launch, machine, context, { ...options, state });
   },
 } satisfies Record<'steady' | 'event', (options: RunOptions) => Run>;
 

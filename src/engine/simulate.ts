@@ -8,6 +8,7 @@ import { type Choice, Mapper, type Objective, type Pins } from '../kernel/mapper
 import { type ResourceGraph, storeOf } from '../machine/graph.js';
 import { compulsoryBytesOf, flopsOf, type Op, type Trace } from '../workload/op.js';
 import { runBound } from './bound.js';
+import type { Indices } from './event/indices.js';
 import type { Stateful } from './event/stateful.js';
 import { addRecords, evaluateLaunches, inSequence, largest, runLaunches } from './run.js';
 import type { KernelSimulation, OpResult, Simulation } from './simulation.js';
@@ -25,6 +26,8 @@ export interface SimulateOptions {
   readonly mapper?: Mapper;
   /** Cache and DRAM with state and addresses, under `event`. */
   readonly memory?: Stateful;
+  /** What index tensors of gathers and scatters hold, under `event`. */
+  readonly indices?: Indices;
   readonly onProgress?: (done: number, total: number) => void;
   /** Told the launches picked for each op, and their circumstances. */
   readonly onLaunches?: (launches: readonly Launch[], context: Context) => void;
@@ -113,7 +116,7 @@ function runOp(op: Op, machine: ResourceGraph, context: Context, options: OpOpti
       context: JSON.stringify(context.reuse_B) + context.launch,
       evaluate: (launches) => evaluateLaunches(launches, machine, context),
     });
-    run = inSequence(runLaunches(choice.launches, machine, context, options.fidelity, { memory: options.memory }));
+    run = inSequence(runLaunches(choice.launches, machine, context, options.fidelity, options));
     options.onLaunches?.(choice.launches, context);
   }
   return {
@@ -159,6 +162,8 @@ export interface KernelOptions {
   readonly kernels?: readonly Kernel[];
   /** Cache and DRAM with state and addresses, under `event`. */
   readonly memory?: Stateful;
+  /** What index tensors of gathers and scatters hold, under `event`. */
+  readonly indices?: Indices;
 }
 
 /** One op on one kernel, as `tilewright kernel` shows it. */
@@ -178,10 +183,7 @@ export function simulateKernel(
     context: JSON.stringify(context.reuse_B) + context.launch,
     evaluate: (launches: readonly Launch[]) => evaluateLaunches(launches, machine, context),
   });
-  const runs =
-    fidelity === 'bound'
-      ? [bound]
-      : runLaunches(choice.launches, machine, context, fidelity, { memory: options.memory });
+  const runs = fidelity === 'bound' ? [bound] : runLaunches(choice.launches, machine, context, fidelity, options);
   const run = inSequence(runs);
   const stalls = 'stalls_s' in run ? { stalls_s: run.stalls_s as Record<string, number> } : {};
   return {

@@ -13,16 +13,16 @@ import type { ResourceGraph } from '../../machine/graph.js';
 import { quantity } from '../../report/format.js';
 import { resourceInWords } from '../../report/words.js';
 import { compulsoryBytesOf, type Op } from '../../workload/op.js';
+import { type EventOptions, eventOptions, openEventOptions } from '../event-options.js';
 import { openMachine } from '../files.js';
 import { writeOutput } from '../io.js';
-import { type EventMemoryOptions, eventMemoryOptions, openEventMemory } from '../memory-parts.js';
 import { type CommonOptions, collect, common, splitSet } from '../options.js';
 import { emit } from '../output.js';
 import { parseAssignments } from '../pins.js';
 import { bold, plainTable } from '../style.js';
 import { isKernelFile, loadUserKernel } from '../user-kernels.js';
 
-interface Options extends CommonOptions, EventMemoryOptions {
+interface Options extends CommonOptions, EventOptions {
   readonly machine?: string;
   readonly from?: string;
   readonly topology?: string;
@@ -40,7 +40,7 @@ interface Options extends CommonOptions, EventMemoryOptions {
 }
 
 export function define(command: Command): void {
-  eventMemoryOptions(common(command))
+  eventOptions(common(command))
     .argument(
       '[name]',
       'a kernel, a family to pick from (tilewright list kernels), or the path of a file with your own',
@@ -91,7 +91,7 @@ export function define(command: Command): void {
       const kernels = own ?? kernelsNamed(name);
       const set = splitSet(options.set).machine;
       const machine = await openMachine(options.machine, set);
-      const memory = await openEventMemory(options.machine, set, options);
+      const event = await openEventOptions(options.machine, set, options);
       const shape = parseShape(options.shape ?? '', kernels[0]!.shape);
       const params = options.tile === undefined ? undefined : parseAssignments(options.tile, `--tile ${options.tile}`);
       const op = kernels[0]!.toOp(shape, options.dtype);
@@ -103,12 +103,12 @@ export function define(command: Command): void {
         kernels: own,
         params,
         context,
-        memory,
+        ...event,
       });
       if (options.timeline) {
         if (options.fidelity !== 'event') throw new InputError('--timeline needs --fidelity event');
         const { timelineOf } = await import('../timeline.js');
-        const timeline = timelineOf([{ launches: choice.launches, context }], machine.graph, memory);
+        const timeline = timelineOf([{ launches: choice.launches, context }], machine.graph, event);
         writeOutput(options.timeline, JSON.stringify(timeline));
       }
       if (options.subgroupMatrix !== undefined && options.emit !== 'wgsl')

@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import { runOf } from '../../report/from-simulation.js';
 import { textTable } from '../../report/table.js';
 import { energyTable, figuresTable, limitsTable, opsTable } from '../../report/tables.js';
+import { needsEvent } from '../event-options.js';
 import { writeOutput } from '../io.js';
-import { needsEvent } from '../memory-parts.js';
 import { emit, note } from '../output.js';
 import { type Replayed, type ReplayOptions, replay, replayOptions, workloadOf } from '../replay.js';
 import { bold, STYLE, yellow } from '../style.js';
@@ -30,7 +30,7 @@ export function define(command: Command): void {
         const { timelineOf } = await import('../timeline.js');
         writeOutput(
           options.timeline,
-          JSON.stringify(timelineOf(replayed.shown, replayed.machine.graph, replayed.memory)),
+          JSON.stringify(timelineOf(replayed.shown, replayed.machine.graph, replayed.event)),
         );
       }
       await emit(options, { json: () => replayed.simulation, text: () => simulationText(replayed) });

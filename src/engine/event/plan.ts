@@ -18,6 +18,7 @@ import type { Launch } from '../../kernel/kernel.js';
 import type { ResourceGraph } from '../../machine/graph.js';
 import { type Blocked, blockTensors, Placer, type ViewUse } from './blocks.js';
 import { compileExpr, type IntFn } from './expr.js';
+import { type Indices, SLOTS, UNIFORM } from './indices.js';
 import { rowIndexOf, writersOf } from './rows.js';
 import { Coster, type Work } from './work.js';
 
@@ -87,7 +88,8 @@ export interface Plan {
   readonly workgroups: number;
 }
 
-export function planOf(launch: Launch, machine: ResourceGraph): Plan {
+/** `indices`: what index tensors hold; of scatters that set, unless the user gave them, distinct slots. */
+export function planOf(launch: Launch, machine: ResourceGraph, indices?: Indices): Plan {
   const { program, mapping } = launch;
   const coster = new Coster(machine, mapping);
   const cache = machine.stores.find((s) => s.role === 'cache' && s.scope === 'machine');
@@ -175,7 +177,10 @@ export function planOf(launch: Launch, machine: ResourceGraph): Plan {
     i.readMask = mask(needs);
     i.writeMask = write ? 0 : mask([tile]);
     if (!write) i.writes = Int32Array.of(at(tile));
-    const rows = s.index && rowIndexOf(s.index, program.body, program.grid, places);
+    const axis = view.axes[0];
+    const table = axis < 0 ? 1 : view.tensor.dims[axis]!;
+    const data = indices ?? (write && !s.atomic ? SLOTS : UNIFORM);
+    const rows = s.index && rowIndexOf(s.index, program.body, program.grid, places, data, table);
     i.placer = new Placer(use, b, places, sector_B, rows);
     i.tile = at(tile);
     i.near_B = bytesOf(tile.dtype);

@@ -1,9 +1,21 @@
 /**
- * Which rows a gather or scatter touches, where the program alone says so: its index tile is made by one map of
- * coordinates and grid indices, without data. Other indices are in memory that an engine does not see.
+ * Which rows a gather or scatter touches: its index tile is made by one map of coordinates and grid indices, without
+ * data, or copied from an index tensor, whose data are given or drawn (indices.ts). Indices that the kernel works out
+ * from other data are not known.
  */
-import { type Fx, type FxOp, type GridDim, indicesOf, type MapStmt, type Stmt, type Tile } from '../../kernel/ir.js';
+import {
+  type Fx,
+  type FxOp,
+  type GridDim,
+  indicesOf,
+  isTile,
+  type MapStmt,
+  type Stmt,
+  type Tile,
+  type View,
+} from '../../kernel/ir.js';
 import { compileExpr, type IntFn, type Places } from './expr.js';
+import { type Indices, pickOf } from './indices.js';
 
 type Scalar = (row: number, scalars: readonly number[]) => number;
 
@@ -45,16 +57,24 @@ function compileFx(fx: Fx): Scalar {
 /** Fills `out` with the index of each row under a workgroup's indices. */
 export type RowIndex = (env: Int32Array, base: number, out: Float64Array) => void;
 
-/** How to work out the rows that `index` holds; undefined when that takes data, or a loop's index. */
+/**
+ * How to work out the rows that `index` holds, of a table of `rows`; undefined when that takes data that are not known,
+ * or, of a map, a loop's index.
+ */
 export function rowIndexOf(
   index: Tile,
   body: readonly Stmt[],
   grid: readonly GridDim[],
   places: Places,
+  indices: Indices,
+  rows: number,
 ): RowIndex | undefined {
   const makers = writersOf(index, body);
   const maker = makers[0];
-  if (makers.length !== 1 || maker?.kind !== 'map' || maker.ins.length > 0) return undefined;
+  if (makers.length !== 1) return undefined;
+  if (maker?.kind === 'copy' && !isTile(maker.from) && isIndexData(maker.from))
+    return rowsOfData(maker.from, places, indices, rows);
+  if (maker?.kind !== 'map' || maker.ins.length > 0) return undefined;
   let known = true;
   for (const e of maker.scalars ?? [])
     indicesOf(e, (v) => {
@@ -71,6 +91,48 @@ function rowsOfMap(maker: MapStmt, places: Places): RowIndex {
   return (env, base, out) => {
     for (let i = 0; i < exprs.length; i++) scalars[i] = exprs[i]!(env, base);
     for (let r = 0; r < out.length; r++) out[r] = fn(r, scalars);
+  };
+}
+
+const isIndexData = ({ tensor }: View): boolean => tensor.kind === 'index' && tensor.role === 'input';
+
+/** Copied from an index tensor in the loop of the gather, or one around it: loops' indices are those of the copy. */
+function rowsOfData(
+  { tensor, at, axes, step, limit, fill }: View,
+  places: Places,
+  indices: Indices,
+  rows: number,
+): RowIndex {
+  const count = tensor.dims.reduce((p, d) => p * d, 1);
+  const pick = pickOf(indices, rows, count);
+  const start = at.map((e) => compileExpr(e, places));
+  const end = limit?.[0] === undefined ? undefined : compileExpr(limit[0], places);
+  const along = step?.[0] ?? 1;
+  const { dims } = tensor;
+  return (env, base, out) => {
+    let linear = 0;
+    let stride = 1;
+    let first = 0;
+    let most = 0;
+    let apart = 0;
+    let outside = false;
+    for (let d = dims.length - 1; d >= 0; d--) {
+      const x = start[d]!(env, base);
+      if (d === axes[0]) {
+        first = x;
+        most = end ? Math.min(dims[d]!, end(env, base)) : dims[d]!;
+        apart = stride;
+      } else {
+        outside ||= x < 0 || x >= dims[d]!;
+        linear += x * stride;
+      }
+      stride *= dims[d]!;
+    }
+    for (let r = 0; r < out.length; r++) {
+      const x = first + r * along;
+      const there = !outside && (axes[0] < 0 ? r === 0 : x >= 0 && x < most);
+      out[r] = there ? pick(linear + x * apart) : (fill ?? 0);
+    }
   };
 }
 

@@ -12,6 +12,7 @@ import type { ResourceGraph } from '../../machine/graph.js';
 import type { TimelineSink } from '../timeline.js';
 import type { Context, RunResult } from '../types.js';
 import type { CauseName } from './causes.js';
+import type { Indices } from './indices.js';
 import { type Plan, planOf } from './plan.js';
 import { type Rates, ratesOf } from './rates.js';
 import { type Outcome, simulate } from './sim.js';
@@ -31,6 +32,8 @@ export interface EventOptions {
   readonly timeline?: TimelineSink;
   /** Cache and DRAM with state and addresses, in place of blocks and bandwidth. */
   readonly memory?: Stateful;
+  /** What index tensors of gathers and scatters hold. */
+  readonly indices?: Indices;
   /** What earlier launches of the same op left there; changed. */
   readonly state?: MemoryState;
 }
@@ -49,7 +52,7 @@ export function runEvent(
   const { program } = launch;
   const fit = residency(launch, machine);
   if (isMisfit(fit)) throw new InfeasibleError(`${program.name} on ${machine.name}: ${fit.message}`);
-  const plan = planOf(launch, machine);
+  const plan = planOf(launch, machine, opts.indices);
   const homes = new Set<string>();
   for (const t of program.tensors) if (t.home !== undefined) homes.add(t.home);
   const { control } = machine;
