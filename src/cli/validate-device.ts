@@ -1,5 +1,5 @@
 /** `tilewright validate` on the real device: choose, run, report, and say whether it is out of tolerance. */
-import { InputError, ToleranceError } from '../base/errors.js';
+import { InfeasibleError, InputError, ToleranceError } from '../base/errors.js';
 import {
   computeRoofs,
   formatOf,
@@ -32,6 +32,7 @@ export interface DeviceValidateOptions extends CommonOptions, CaseOptions {
   readonly fidelity: 'steady' | 'event';
   readonly tolerance?: number;
   readonly robustness: boolean;
+  readonly clock?: 'timestamps' | 'host';
   readonly set?: readonly string[];
 }
 
@@ -59,8 +60,8 @@ export async function validateDevice(options: DeviceValidateOptions): Promise<vo
     }
     const graph = bindingOf(machine.graph);
     const { cases, own } = await chooseCases(options, graph, info);
-    const plan = options.quick ? QUICK : FULL;
-    const progress = await startProgress('cases', cases.length * plan.rounds, options);
+    const { rounds, timing } = options.quick ? QUICK : FULL;
+    const progress = await startProgress('cases', cases.length * rounds, options);
     const outcome = await interruptible((signal) =>
       validateOnDevice(cases, {
         machine: graph,
@@ -70,7 +71,8 @@ export async function validateDevice(options: DeviceValidateOptions): Promise<vo
         signal,
         fidelity: options.fidelity,
         counting: !options.quick,
-        ...plan,
+        rounds,
+        timing: options.clock ? { ...timing, clock: options.clock } : timing,
         now: () => performance.now() / 1000,
         onProgress: (done, _, text) => progress.update(done, text),
       }),
@@ -87,6 +89,8 @@ export async function validateDevice(options: DeviceValidateOptions): Promise<vo
     if (report.interrupted) throw new Interrupted(`interrupted: ${report.n} of ${cases.length} cases were measured`);
     const wrong = outOfTolerance(report, options.tolerance);
     if (wrong !== undefined) throw new ToleranceError(wrong);
+    if (report.n === 0)
+      throw new InfeasibleError(`no case was run: ${report.skipped[0]?.skip_reason ?? 'there are none'}`);
   } finally {
     await Promise.all([device.close(), counter.close()]);
   }

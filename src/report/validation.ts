@@ -21,6 +21,7 @@ export type { ValidationView };
 
 /** The result in sentences. */
 export function validationVerdict(r: DeviceReport): string {
+  if (r.n === 0) return `No case was run on ${r.device}: ${r.n_skipped} left out.`;
   const numerics =
     r.numerics_failed === 0 ? 'all results are right' : `${r.numerics_failed} of ${r.n} results are wrong`;
   const bytes =

@@ -8,12 +8,12 @@ import { DeviceProcess, type HostOptions } from '../../src/webgpu/device/host.js
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Bundles src/webgpu/device/child.ts under node_modules/.cache, where `import('webgpu')` still resolves. */
-export function childEntry(): string {
+/** Bundles src/webgpu/device/child.ts, or another module, under node_modules/.cache, where `import('webgpu')` still resolves. */
+export function childEntry(from = 'src/webgpu/device/child.ts'): string {
   const dir = join(root, 'node_modules', '.cache', 'tilewright');
   mkdirSync(dir, { recursive: true });
   const { outputFiles } = buildSync({
-    entryPoints: [join(root, 'src/webgpu/device/child.ts')],
+    entryPoints: [join(root, from)],
     bundle: true,
     platform: 'node',
     format: 'esm',

@@ -36,6 +36,12 @@ export function define(command: Command): void {
     .addOption(
       new Option('--tolerance <fraction>', 'exit code 4 when the mean error of the times is above').argParser(fraction),
     )
+    .addOption(
+      new Option('--clock <which>', 'what times the runs; timestamps of the device where it has them').choices([
+        'timestamps',
+        'host',
+      ]),
+    )
     .option('--no-robustness', 'shaders without checks of bounds')
     .option('--measured <file.csv>', 'a table of measured times instead of the device; its columns tell what it is')
     .option('--device <name>', 'with --measured: only rows whose device column says so')

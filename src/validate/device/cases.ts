@@ -1,6 +1,6 @@
 /**
  * What `validate` runs on a device: kernel × shape × tile, chosen for what they exercise before any was compared with
- * the model, and not changed since. Calibration sees none of them. Cases of one problem compute the same thing with
+ * the model, and not changed since (those of integers came with packed words, chosen likewise). Calibration sees none. Cases of one problem compute the same thing with
  * different tiles, so their times rank. Sizes are for a device that is a CPU: each runs in milliseconds there.
  *
  * Lanes are physical: `lanes` of a workgroup, or for products the part tm × tn that each lane holds of a bm × bn tile;
@@ -22,6 +22,7 @@ export const GROUPS = [
   'transpose',
   'gather',
   'convolution',
+  'integers',
 ] as const;
 export type Group = (typeof GROUPS)[number];
 
@@ -266,5 +267,14 @@ export const CASES: readonly DeviceCase[] = [
     'conv2d',
     { in_channels: 16, out_channels: 32, height: 32, width: 32, kernel: 3, stride: 1, padding: 1 },
     [block(32, 32, 16, 4, 4), block(32, 16, 16, 2, 2)],
+  ),
+  // bytes packed into words, multiplied four at a time where WGSL can
+  ...problem(
+    'integers',
+    'gemm int8 128',
+    'gemm',
+    CUBE,
+    [block(32, 32, 16, 4, 4), block(32, 32, 32, 4, 4), block(64, 64, 32, 8, 4)],
+    { dtype: 'int8' },
   ),
 ];

@@ -22,13 +22,25 @@ const ALWAYS = (why: string) => () => why;
 const cacheOf = (m: ResourceGraph) => m.stores.find((s) => s.role === 'cache' && s.scope === 'machine');
 
 const CHECKS: readonly Check[] = [
-  ['matrix units', ALWAYS('WGSL multiplies and adds on lanes; subgroup matrices are not used')],
+  [
+    'matrix units',
+    ({ info }) =>
+      info.subgroup_matrix.length > 0
+        ? 'the cases multiply and add on lanes; subgroup matrices are used only where asked for'
+        : 'WGSL multiplies and adds on lanes, and the device has no subgroup matrices',
+  ],
   [
     'asynchronous copies',
     ALWAYS('WGSL loads into registers and stores from there; stages are two buffers, filled in turn'),
   ],
   ['multicast and clusters of cores', ALWAYS('workgroups of WGSL share nothing but global memory')],
-  ['links between devices', ALWAYS('one device')],
+  [
+    'collectives, and links between devices',
+    ALWAYS(
+      'one device, and WebGPU binds no memory of another: only the interpreter runs all_reduce, all_gather and their like',
+    ),
+  ],
+  ['sparse operands', ALWAYS('WGSL has no product of them')],
   ['energy, power and clock under a power cap', ALWAYS('the device has no meter that WebGPU reads')],
   ['launches one by one from the host', ALWAYS('times are of many dispatches in one pass')],
   [
@@ -56,7 +68,7 @@ const CHECKS: readonly Check[] = [
     'special-function units beside the vector units',
     ({ info }) => (info.fallback ? 'a CPU device computes these functions on its vector units' : undefined),
   ],
-  ['formats narrower than 16 bits, bf16 and tf32', ALWAYS('WGSL has f32 and f16; the cases use no integers')],
+  ['floating-point formats narrower than 16 bits, bf16 and tf32', ALWAYS('WGSL has f32 and f16')],
   [
     'f16 arithmetic',
     ({ info }) => (info.features.includes('shader-f16') ? undefined : 'the device has no shader-f16: f32 stands in'),

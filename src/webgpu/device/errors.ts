@@ -1,3 +1,4 @@
+/// <reference types="@webgpu/types" />
 /** What can go wrong on a device, in words a user can act on. */
 import { TilewrightError } from '../../base/errors.js';
 
@@ -39,6 +40,16 @@ export const noAdapter = (): DeviceError =>
   new DeviceError(
     'no-adapter',
     "no WebGPU adapter: install a GPU's Vulkan driver, or Mesa's software one (Debian, Ubuntu: mesa-vulkan-drivers; on Debian 12 from bookworm-backports), or run: node scripts/setup-vulkan.mjs",
+  );
+/** Reasons as WebGPU §4.4.2 has them. */
+export const lostDevice = (reason: GPUDeviceLostReason, message: string): DeviceError =>
+  new DeviceError(
+    'lost',
+    `the device was lost: ${message.trim() || 'its driver does not say why'} (${reason}). ${
+      reason === 'destroyed'
+        ? 'Something in this process gave it back'
+        : 'The driver reset it, as it does when a shader takes too long or memory runs out, or it is gone'
+    }; what runs next opens another`,
   );
 export const noPackage = (why: string): DeviceError =>
   new DeviceError(

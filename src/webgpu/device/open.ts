@@ -1,6 +1,6 @@
 /// <reference types="@webgpu/types" />
 /** Adapters and devices of any WebGPU: Dawn's in Node, `navigator.gpu` in a browser. Nothing here is Node's. */
-import { DeviceError, noAdapter } from './errors.js';
+import { DeviceError, lostDevice, noAdapter } from './errors.js';
 import type { AdapterInfo } from './job.js';
 
 /** A device with all the features kernels can use, at the adapter's own limits. Keeps everything it came from alive. */
@@ -32,7 +32,7 @@ export async function openDevice(gpu: GPU, options: GPURequestAdapterOptions = {
   let closing = false;
   const lost = new Promise<DeviceError>((resolve) => {
     device.lost.then(({ reason, message }) => {
-      if (!closing) resolve(new DeviceError('lost', `the device was lost (${reason}): ${message}`));
+      if (!closing) resolve(lostDevice(reason, message));
     });
   });
   return {

@@ -87,6 +87,20 @@ describe.skipIf(!device)('a device process that fails', { timeout: 60_000 }, () 
     expect(new Float32Array((await slow!.run(job(DOUBLE))).read['x']!.buffer)[3]).toBe(6);
     await slow!.close();
   });
+  it('says that its device was lost, and the next request opens another', async () => {
+    process.env['LOSE_AFTER_MS'] = '400';
+    const losing = await testDevice({ entry: childEntry('test/webgpu/losing-child.ts') });
+    await losing!.info();
+    delete process.env['LOSE_AFTER_MS'];
+    // batches of it take a second together
+    const timing = { repeats: 100, batch_s: 0.01, limit_s: 100 };
+    const e = await failure(losing!.run(job(DOUBLE, 65536, { timing })));
+    expect(e).toMatchObject({ kind: 'lost', exitCode: 1 });
+    expect(e!.message).toMatch(/^the device was lost: .+ \(destroyed\)\..*what runs next opens another$/);
+    // the second device lives as long as the first, long enough for this
+    expect(new Float32Array((await losing!.run(job(DOUBLE))).read['x']!.buffer)[3]).toBe(6);
+    await losing!.close();
+  });
   it('is reported with what it said when it dies', async () => {
     const gone = await testDevice();
     const running = gone!.run(job(DOUBLE, 64, { timing: { repeats: 100, batch_s: 1, limit_s: 100 } }));
