@@ -22,6 +22,8 @@ type SpaceOf<K extends OpKind> = (op: OpOf<K>) => Space;
 // biome-ignore lint/suspicious/noExplicitAny: spaces of different ops share no narrower parameter type
 type AnySpace = SpaceOf<any>;
 
+/** Products that a program is unrolled into at most. */
+const MOST_PRODUCTS = 576;
 const axis = (name: string, most: number): Axis => ({ name, most });
 const LONE = { stages: 1, groups: 1 };
 const PRODUCT = { stages: 1, groups_m: 1, groups_n: 1, panel: 1, cluster_m: 1, cluster_n: 1 };
@@ -49,6 +51,16 @@ export const SPACES: { readonly [K in KernelName]?: AnySpace } = {
   gemm_split_k: (op: OpOf<'matmul'>) => product(op.m, op.n, [{ bk: 1, split: 2 }]),
   grouped_gemm: (op: OpOf<'grouped_matmul'>) => product(op.rows, op.n, [{ bk: 1 }]),
   conv2d: (op: OpOf<'conv2d'>) => product(convOut(op)[1], op.out_channels, [{ bk: op.in_channels > 64 ? 16 : 1 }]),
+  conv2d_window: (op: OpOf<'conv2d'>) => {
+    const [height, width] = convOut(op);
+    const phases = [1, 2, 4, 8].flatMap((py) => [1, 2, 4, 8].map((px) => ({ py, px })));
+    return {
+      pairs: [[axis('bm', width), axis('bn', op.out_channels)]],
+      fixed: phases
+        .filter(({ py, px }) => py <= height && px <= width && py * px * op.kernel ** 2 <= MOST_PRODUCTS)
+        .map((at) => ({ ...PRODUCT, bk: 1, ...at })),
+    };
+  },
   attention_fused: (op: OpOf<'attention'>) => queries(op, {}),
   attention_two_pass: (op: OpOf<'attention'>) => queries(op, {}),
   attention_split: (op: OpOf<'attention'>) => queries(op, { splits: 2, vector: 0 }),

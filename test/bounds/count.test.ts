@@ -16,6 +16,7 @@ import { attention_split } from '../../src/kernel/library/attention_split.js';
 import { attention_two_pass } from '../../src/kernel/library/attention_two_pass.js';
 import { attention_unfused } from '../../src/kernel/library/attention_unfused.js';
 import { conv2d } from '../../src/kernel/library/conv2d.js';
+import { conv2d_window } from '../../src/kernel/library/conv2d_window.js';
 import { elementwise } from '../../src/kernel/library/elementwise.js';
 import { gemm } from '../../src/kernel/library/gemm.js';
 import { gemm_split_k } from '../../src/kernel/library/gemm_split_k.js';
@@ -69,6 +70,8 @@ describe('products', () => {
       const op = conv2d.toOp({ batch, in_channels: 3, out_channels: 5, height: 9, width: 8, stride, padding }, 'fp32');
       same(conv2d, op, { ...P, bm: 3, bn: 2, bk: 2 });
       same(conv2d, op, { ...P, bm: 8, bn: 8, bk: 1 });
+      same(conv2d_window, op, { ...P, bm: 3, bn: 2, bk: 2, py: 2, px: 3 });
+      same(conv2d_window, op, { ...P, bm: 2, bn: 5, bk: 1, py: 4, px: 1, stages: 2 });
     }
   });
 });

@@ -62,6 +62,11 @@ export const SHAPES: readonly (readonly [kernel: string, dtype: DType, shapes: r
     [{ batch: 4, in_channels: 64, out_channels: 128, height: 28, width: 28, kernel: 3, stride: 1, padding: 1 }],
   ],
   [
+    'conv2d_window',
+    'fp16',
+    [{ batch: 4, in_channels: 64, out_channels: 128, height: 56, width: 56, kernel: 3, stride: 1, padding: 1 }],
+  ],
+  [
     'attention_fused',
     'fp16',
     [

@@ -71,6 +71,13 @@ export const CASES: readonly Case[] = [
     dtype: 'fp32',
     params: tiles(32, 32, 16, 1, 1),
   },
+  // unrolled over phases and window: small ones, since CPU devices compile long shaders slowly
+  {
+    kernel: 'conv2d_window',
+    shape: { in_channels: 6, out_channels: 16, height: 7, width: 20, kernel: 2, padding: 1 },
+    dtype: 'fp32',
+    params: { ...tiles(8, 16, 4, 1, 1, 1), py: 1, px: 2 },
+  },
   {
     kernel: 'grouped_gemm',
     shape: { rows: 80, n: 32, k: 32, groups: 3 },

@@ -17,8 +17,9 @@ import { input } from './matmul_reference.js';
 import { PANEL, panelsFor, TILE_PARAMS, tileChoices } from './matmul_tiles.js';
 import { noRoute, type Route, routeOf, SCALE_GROUP, type Scaling, scalingOf } from './mma_route.js';
 
-type Conv = OpOf<'conv2d'>;
-const Y = loopVar('y');
+export type Conv = OpOf<'conv2d'>;
+/** Row of results, or the first of several. */
+export const Y = loopVar('y');
 
 /** Images × rows × pixels a row that the product walks; a 1×1 window without stride makes one row of all pixels. */
 interface Geometry {
@@ -35,7 +36,7 @@ function geometryOf(op: Conv): Geometry {
   return { images: op.batch, height: op.height, width: op.width, out: convOut(op) };
 }
 
-interface Plan {
+export interface ConvPlan {
   readonly route: Route;
   readonly scaling: Scaling;
   readonly geometry: Geometry;
@@ -48,9 +49,9 @@ interface Plan {
 }
 let lastOp: Conv | undefined;
 let lastMachine: ResourceGraph | undefined;
-let lastPlan: Plan | undefined;
+let lastPlan: ConvPlan | undefined;
 
-function planFor(op: Conv, machine: ResourceGraph): Plan {
+export function planFor(op: Conv, machine: ResourceGraph): ConvPlan {
   if (op === lastOp && machine === lastMachine && lastPlan) return lastPlan;
   const route = routeOrThrow(op, machine);
   const geometry = geometryOf(op);
@@ -70,7 +71,7 @@ function planFor(op: Conv, machine: ResourceGraph): Plan {
   return lastPlan;
 }
 
-const SHAPE = {
+export const CONV_SHAPE = {
   batch: { description: 'images', default: 1 },
   in_channels: { description: 'input channels' },
   out_channels: { description: 'output channels' },
@@ -81,21 +82,26 @@ const SHAPE = {
   padding: { description: 'zeros around the image', default: 0 },
 } as const satisfies Record<string, ShapeKey>;
 
+export const CONV_MATH =
+  'C[b,y,x,o] = Σ over r, s, c of A[b, y·stride + r − padding, x·stride + s − padding, c] · B[r,s,c,o] + bias';
+
+export function convOp(shape: Readonly<Record<string, number>>, dtype: DType): Conv {
+  const s = readShape('conv2d', CONV_SHAPE, shape, ['padding']);
+  const op: Conv = { kind: 'conv2d', ...opHead('conv2d'), ...s, ...productFormats(dtype), bias: false };
+  if (convOut(op).some((extent) => extent < 1))
+    throw new InputError(`a window of ${s.kernel} does not fit ${s.height}×${s.width}`, 'conv2d --shape');
+  return op;
+}
+
 export const conv2d: Kernel<'conv2d'> = {
   name: 'conv2d',
   family: 'conv2d',
-  math: 'C[b,y,x,o] = Σ over r, s, c of A[b, y·stride + r − padding, x·stride + s − padding, c] · B[r,s,c,o] + bias',
+  math: CONV_MATH,
   op: 'conv2d',
-  shape: SHAPE,
+  shape: CONV_SHAPE,
   params: { ...TILE_PARAMS, panel: PANEL },
 
-  toOp(shape, dtype: DType) {
-    const s = readShape('conv2d', SHAPE, shape, ['padding']);
-    const op: Conv = { kind: 'conv2d', ...opHead('conv2d'), ...s, ...productFormats(dtype), bias: false };
-    if (convOut(op).some((extent) => extent < 1))
-      throw new InputError(`a window of ${s.kernel} does not fit ${s.height}×${s.width}`, 'conv2d --shape');
-    return op;
-  },
+  toOp: convOp,
 
   rejects: (op, machine) => (routeOf(op, machine) ? undefined : noRoute(op, machine)),
 
@@ -178,34 +184,36 @@ export const conv2d: Kernel<'conv2d'> = {
     ];
   },
 
-  reference(op, inputs) {
-    const a = input(inputs, 'A');
-    const b = input(inputs, 'B');
-    const scaling = scalingOf(op);
-    const scales = scaling === 'none' ? undefined : input(inputs, 'scales');
-    const bias = op.bias ? input(inputs, 'bias') : undefined;
-    const { kernel, stride, padding, height, width, in_channels: ci, out_channels: co } = op;
-    const [ho, wo] = convOut(op);
-    const out = new Float64Array(op.batch * ho * wo * co);
-    let at = 0;
-    for (let z = 0; z < op.batch; z++)
-      for (let y = 0; y < ho; y++)
-        for (let x = 0; x < wo; x++)
-          for (let o = 0; o < co; o++, at++) {
-            let sum = bias?.[o] ?? 0;
-            for (let r = 0; r < kernel; r++)
-              for (let s = 0; s < kernel; s++) {
-                const iy = y * stride + r - padding;
-                const ix = x * stride + s - padding;
-                if (iy < 0 || iy >= height || ix < 0 || ix >= width) continue;
-                for (let c = 0; c < ci; c++) {
-                  const scale = scales?.[scaling === 'group' ? Math.floor(c / SCALE_GROUP) * co + o : o] ?? 1;
-                  sum +=
-                    a[((z * height + iy) * width + ix) * ci + c]! * b[((r * kernel + s) * ci + c) * co + o]! * scale;
-                }
-              }
-            out[at] = sum;
-          }
-    return { C: out };
-  },
+  reference: convReference,
 };
+
+/** Plain loops in fp64. */
+export function convReference(op: Conv, inputs: Readonly<Record<string, Float64Array>>): Record<string, Float64Array> {
+  const a = input(inputs, 'A');
+  const b = input(inputs, 'B');
+  const scaling = scalingOf(op);
+  const scales = scaling === 'none' ? undefined : input(inputs, 'scales');
+  const bias = op.bias ? input(inputs, 'bias') : undefined;
+  const { kernel, stride, padding, height, width, in_channels: ci, out_channels: co } = op;
+  const [ho, wo] = convOut(op);
+  const out = new Float64Array(op.batch * ho * wo * co);
+  let at = 0;
+  for (let z = 0; z < op.batch; z++)
+    for (let y = 0; y < ho; y++)
+      for (let x = 0; x < wo; x++)
+        for (let o = 0; o < co; o++, at++) {
+          let sum = bias?.[o] ?? 0;
+          for (let r = 0; r < kernel; r++)
+            for (let s = 0; s < kernel; s++) {
+              const iy = y * stride + r - padding;
+              const ix = x * stride + s - padding;
+              if (iy < 0 || iy >= height || ix < 0 || ix >= width) continue;
+              for (let c = 0; c < ci; c++) {
+                const scale = scales?.[scaling === 'group' ? Math.floor(c / SCALE_GROUP) * co + o : o] ?? 1;
+                sum += a[((z * height + iy) * width + ix) * ci + c]! * b[((r * kernel + s) * ci + c) * co + o]! * scale;
+              }
+            }
+          out[at] = sum;
+        }
+  return { C: out };
+}

@@ -14,6 +14,7 @@ import { attention_two_pass } from './attention_two_pass.js';
 import { attention_unfused } from './attention_unfused.js';
 import { all_gather, all_reduce_one_shot, all_reduce_two_shot, all_to_all, reduce_scatter } from './collective.js';
 import { conv2d } from './conv2d.js';
+import { conv2d_window } from './conv2d_window.js';
 import { elementwise } from './elementwise.js';
 import { gather } from './gather.js';
 import { gemm } from './gemm.js';
@@ -43,6 +44,7 @@ export const KERNELS = {
   gemv,
   grouped_gemm,
   conv2d,
+  conv2d_window,
   attention_fused,
   attention_split,
   attention_two_pass,
