@@ -1,6 +1,7 @@
 /** Options of every command that replays a workload, and the replay itself. */
 import { type Command, Option } from 'commander';
-import { InputError } from '../base/errors.js';
+import { InputError, unknownName } from '../base/errors.js';
+import { OFFLOADS, type Offload } from '../engine/offload.js';
 import type { RunOptions } from '../engine/run.js';
 import type { Simulation } from '../engine/simulation.js';
 import { FIDELITIES, type Fidelity } from '../engine/types.js';
@@ -20,6 +21,7 @@ export interface ReplayOptions extends CommonOptions, EventOptions {
   readonly objective: 'time' | 'energy' | 'edp';
   readonly launch: 'graph' | 'eager';
   readonly strict?: boolean;
+  readonly offload?: string;
   readonly pin?: readonly string[];
 }
 
@@ -46,6 +48,10 @@ export function replayOptions(command: Command): Command {
         '--pin <op=kernel[:p=v,…]>',
         'fix the kernel of a kind of op, or some of its parameters (op:p=v,…)',
       ).argParser(collect),
+    )
+    .option(
+      '--offload <what[:share]>',
+      'weights or kv that do not fit the device live on its host and are copied while ops compute; a share from 0 to 1',
     )
     .option('--strict', 'a model that does not fit in memory is an error');
 }
@@ -80,6 +86,7 @@ export async function replay(machineName: string, workload: string, options: Rep
       strict,
       pins,
       ...event,
+      ...(options.offload !== undefined && { offload: offloadOf(options.offload) }),
       onProgress: (done) => progress.update(done),
       onLaunches: (launches, context) => shown.push({ launches, context }),
     });
@@ -87,6 +94,19 @@ export async function replay(machineName: string, workload: string, options: Rep
   } finally {
     progress.stop();
   }
+}
+
+/** @throws InputError for what cannot be offloaded, or a share that is none. */
+function offloadOf(text: string): Offload {
+  const [what = '', rest] = text.split(':', 2);
+  const place = `--offload ${text}`;
+  const known = OFFLOADS.find((o) => o === what);
+  if (!known) throw unknownName('thing to offload', what, OFFLOADS, place);
+  if (rest === undefined) return { what: known };
+  const share = rest.trim() === '' ? Number.NaN : Number(rest);
+  if (!(share >= 0 && share <= 1))
+    throw new InputError(`expected a share from 0 to 1 after the colon, got '${rest}'`, place);
+  return { what: known, share };
 }
 
 /** `-w WORKLOAD`, or a trace by its path as `--trace FILE`; one of them. */

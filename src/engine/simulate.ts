@@ -10,6 +10,7 @@ import { compulsoryBytesOf, flopsOf, type Op, type Trace } from '../workload/op.
 import { runBound } from './bound.js';
 import type { Indices } from './event/indices.js';
 import type { Stateful } from './event/stateful.js';
+import { type Offload, offloadableBytes, type Streaming, streamingOf, waits } from './offload.js';
 import { addRecords, evaluateLaunches, inSequence, largest, runLaunches } from './run.js';
 import type { KernelSimulation, OpResult, Simulation } from './simulation.js';
 import { COLD, type Context, type Fidelity, type RunResult, type Traffic } from './types.js';
@@ -28,6 +29,8 @@ export interface SimulateOptions {
   readonly memory?: Stateful;
   /** What index tensors of gathers and scatters hold, under `event`. */
   readonly indices?: Indices;
+  /** What does not fit the device lives on its host. */
+  readonly offload?: Offload;
   readonly onProgress?: (done: number, total: number) => void;
   /** Told the launches picked for each op, and their circumstances. */
   readonly onLaunches?: (launches: readonly Launch[], context: Context) => void;
@@ -41,13 +44,16 @@ export function simulate(trace: Trace, machine: ResourceGraph, options: Simulate
   const objective = options.objective ?? 'time';
   const launch = options.launch ?? 'graph';
   const mapper = options.mapper ?? new Mapper();
-  const warnings = footprintWarnings(trace, machine, options.strict ?? false);
+  const streaming = options.offload && streamingOf(trace, machine, options.offload);
+  const warnings = streaming ? [] : footprintWarnings(trace, machine, options.strict ?? false);
+  if (streaming?.share === 0) warnings.push(`${trace.name} fits ${machine.name}: nothing is offloaded`);
   const contexts = contextsOf(trace, launch);
-  const ops: OpResult[] = [];
+  let ops: OpResult[] = [];
   trace.ops.forEach((op, i) => {
     ops.push(runOp(op, machine, contexts[i]!, { ...options, fidelity, objective, mapper }));
     options.onProgress?.(i + 1, trace.ops.length);
   });
+  if (streaming) ops = streamed(trace, ops, streaming, machine);
 
   const total = (f: (o: OpResult) => number): number => ops.reduce((s, o) => s + f(o) * o.repeat, 0);
   const time_s = total((o) => o.time_s);
@@ -60,7 +66,11 @@ export function simulate(trace: Trace, machine: ResourceGraph, options: Simulate
     p.time_s += o.time_s * o.repeat;
     p.energy_J += o.energy_J * o.repeat;
   }
-  const bound_s = total((o) => o.bound_s);
+  const copying_s = streaming ? total((o) => o.streamed_B ?? 0) / streaming.link_B_per_s : 0;
+  const bound_s = Math.max(
+    copying_s,
+    total((o) => o.bound_s),
+  );
   const scaled = (pick: (o: OpResult) => Record<string, number>) =>
     addRecords(ops.map((o) => Object.fromEntries(Object.entries(pick(o)).map(([k, v]) => [k, v * o.repeat]))));
   return {
@@ -92,10 +102,57 @@ export function simulate(trace: Trace, machine: ResourceGraph, options: Simulate
           },
         }
       : {}),
+    ...(streaming && {
+      offload: {
+        what: streaming.what,
+        share: streaming.share,
+        host_B: streaming.host_B,
+        disk_B: streaming.disk_B,
+        staging_B: streaming.staging_B,
+        link_B_per_s: streaming.link_B_per_s,
+        wait_s: total((o) => o.wait_s ?? 0),
+      },
+    }),
     phases,
     ops,
     warnings,
   };
+}
+
+/** The ops with what they wait for copies from the host, and those copies' bytes and energy. */
+function streamed(trace: Trace, ops: readonly OpResult[], s: Streaming, machine: ResourceGraph): OpResult[] {
+  const bytes = trace.ops.map((op) => s.share * offloadableBytes(op, s.what));
+  const waited = waits(
+    ops.map(({ time_s, repeat }, i) => ({ time_s, repeat, streamed_B: bytes[i]! })),
+    s,
+  );
+  const { static_W } = machine.control;
+  return ops.map((o, i) => {
+    const streamed_B = bytes[i]!;
+    const wait_s = waited[i]! / o.repeat;
+    if (streamed_B === 0 && wait_s === 0) return o;
+    const time_s = o.time_s + wait_s;
+    const copied_J = streamed_B * s.pJ_per_B * 1e-12;
+    const idle_J = static_W * wait_s;
+    const parts = o.energy_by_part_J;
+    const energy_J = o.energy_J + copied_J + idle_J;
+    return {
+      ...o,
+      time_s,
+      energy_J,
+      power_W: energy_J / time_s,
+      roof_fraction: o.bound_s / time_s,
+      energy_by_part_J: {
+        ...parts,
+        link: (parts['link'] ?? 0) + copied_J,
+        static: (parts['static'] ?? 0) + idle_J,
+      },
+      moved_B: { ...o.moved_B, host: (o.moved_B['host'] ?? 0) + streamed_B },
+      bound_by: wait_s > o.time_s ? 'host' : o.bound_by,
+      streamed_B,
+      wait_s,
+    };
+  });
 }
 
 interface OpOptions extends SimulateOptions {

@@ -65,6 +65,8 @@ export const OpResultSchema = Type.Object(
       description: 'busy time of each resource, spread evenly over cores',
     }),
     memory: MemorySchema,
+    streamed_B: Type.Optional(Type.Number({ minimum: 0, description: 'copied from the host for it (--offload)' })),
+    wait_s: Type.Optional(Type.Number({ minimum: 0, description: 'the part of time_s that it waits for such copies' })),
   },
   { description: 'figures are of one repeat' },
 );
@@ -88,6 +90,20 @@ export const SimulationSchema = Type.Object(
     }),
     produces: Type.Optional(
       Type.Object({ unit: Type.String(), count: Type.Number(), per_s: Type.Number(), energy_J_each: Type.Number() }),
+    ),
+    offload: Type.Optional(
+      Type.Object(
+        {
+          what: Type.String(),
+          share: Type.Number({ minimum: 0, maximum: 1, description: 'of what, away from the device' }),
+          host_B: Type.Number({ minimum: 0 }),
+          disk_B: Type.Number({ minimum: 0 }),
+          staging_B: Type.Number({ description: 'room on the device for copies ahead of their ops' }),
+          link_B_per_s: Type.Number({ exclusiveMinimum: 0 }),
+          wait_s: Type.Number({ minimum: 0, description: 'the part of time_s that the device waits for copies' }),
+        },
+        { description: 'what lives on the host (--offload)' },
+      ),
     ),
     phases: Type.Record(Type.String(), Type.Object({ time_s: Type.Number(), energy_J: Type.Number() })),
     ops: Type.Array(OpResultSchema),

@@ -183,7 +183,29 @@ const Host = Type.Object(
   {
     name: Type.String(),
     bandwidth: Quantity('bandwidth', 'per direction'),
+    achievable: Type.Optional(Quantity('ratio', 'of the bandwidth that long copies reach; 1 when absent', { max: 1 })),
     latency: Quantity('time', 'of a small transfer'),
+    memory: Type.Optional(
+      Type.Object(
+        {
+          capacity: Quantity('bytes', 'for one device'),
+          bandwidth: Quantity('bandwidth', 'for one device'),
+        },
+        strict,
+      ),
+    ),
+    disk: Type.Optional(
+      Type.Object(
+        {
+          name: Type.String(),
+          capacity: Quantity('bytes', 'for one device'),
+          bandwidth: Quantity('bandwidth', 'long reads, for one device'),
+          write_bandwidth: Quantity('bandwidth', 'long writes, for one device'),
+          latency: Quantity('time', 'of a small read'),
+        },
+        strict,
+      ),
+    ),
   },
   strict,
 );

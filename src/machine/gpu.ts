@@ -147,7 +147,46 @@ function storesOf(gpu: Gpu): Store[] {
       sustained_fraction: 1,
       ...both(pJ(0, energy.register)),
     },
+    ...farStores(gpu),
   ];
+}
+
+/** The host's memory and its disk, where they are described. Their own energy is not the device's. */
+function farStores({ host, l2, dram }: Gpu): Store[] {
+  const far = {
+    scope: 'machine',
+    role: 'far',
+    shared_port: false,
+    clocked: false,
+    line_B: l2.line,
+    sector_B: dram.burst,
+    banks: 1,
+    slices: 1,
+    sustained_fraction: 1,
+    read_pJ_per_B: 0,
+    write_pJ_per_B: 0,
+  } as const;
+  const { memory, disk } = host;
+  const stores: Store[] = [];
+  if (memory)
+    stores.push({
+      ...far,
+      id: 'host',
+      capacity_B: memory.capacity,
+      read_B_per_s: memory.bandwidth,
+      write_B_per_s: memory.bandwidth,
+      latency_s: 0,
+    });
+  if (disk)
+    stores.push({
+      ...far,
+      id: 'disk',
+      capacity_B: disk.capacity,
+      read_B_per_s: disk.bandwidth,
+      write_B_per_s: disk.write_bandwidth,
+      latency_s: disk.latency,
+    });
+  return stores;
 }
 
 function linksOf(gpu: Gpu): Link[] {
@@ -193,10 +232,22 @@ function linksOf(gpu: Gpu): Link[] {
       from: 'dram',
       to: 'host',
       ...device,
-      B_per_s: host.bandwidth,
+      B_per_s: host.bandwidth * (host.achievable ?? 1),
       latency_s: host.latency,
       pJ_per_B: energy.host,
     },
+    ...(host.disk
+      ? [
+          {
+            id: 'disk',
+            from: 'host',
+            to: 'disk',
+            ...device,
+            ...free,
+            B_per_s: Math.max(host.disk.bandwidth, host.disk.write_bandwidth),
+          },
+        ]
+      : []),
   ];
 }
 

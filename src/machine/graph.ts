@@ -14,8 +14,8 @@ export interface Store {
   /** dram, l2, l1, shared, register, buffer, host, disk */
   readonly id: string;
   readonly scope: Scope;
-  /** explicit: the program copies into it; cache: filled on the way; home: where tensors live. */
-  readonly role: 'home' | 'cache' | 'explicit';
+  /** explicit: the program copies into it; cache: filled on the way; home: where tensors live; far: beyond, over a link. */
+  readonly role: 'home' | 'cache' | 'explicit' | 'far';
   /** Per instance. */
   readonly capacity_B: number;
   /** Per instance and direction. */
@@ -295,7 +295,7 @@ export interface ResourceGraph {
   readonly name: string;
   readonly title: string;
   readonly family: string;
-  /** Far to near: home store first. */
+  /** Far to near: home store first; those beyond it, which programs reach over links only, last. */
   readonly stores: readonly Store[];
   readonly links: readonly Link[];
   readonly units: readonly Unit[];
