@@ -7,6 +7,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import { InputError } from '../base/errors.js';
 import { parseJson } from '../base/json.js';
 import { schemaCheck } from '../workload/schema-check.js';
+import { type Sparsity, SparsitySchema } from './sparsity.js';
 
 const closed = { additionalProperties: false } as const;
 const text = (description: string) => Type.String({ minLength: 1, description });
@@ -54,6 +55,7 @@ export const EinsumNestSchema = Type.Object(
     einsum: text('name of the einsum'),
     unit: text('unit whose array it is laid on'),
     levels: Type.Array(NestLevelSchema),
+    sparsity: Type.Optional(SparsitySchema),
   },
   closed,
 );
@@ -61,6 +63,8 @@ export interface EinsumNest {
   readonly einsum: string;
   readonly unit: string;
   readonly levels: readonly NestLevel[];
+  /** Use of zeros; all elements are moved and computed with when absent. */
+  readonly sparsity?: Sparsity;
 }
 
 /** Einsums in flight together, each on its unit; those of one unit take turns. */

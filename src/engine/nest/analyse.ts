@@ -12,7 +12,9 @@ import { NestCore } from './core.js';
 import { NestCost } from './cost.js';
 import { type Loops, loopsOf } from './loops.js';
 import { arrayOf, type Problem, problemOf } from './problem.js';
-import type { NestAnalysis, NetworkCounts, StoreCounts } from './types.js';
+import { analyseSparse, type SparseAnalysis, type SparseCounts } from './sparse/analyse.js';
+import { type SparseCost, sparseCost, sparseOverflow } from './sparse/cost.js';
+import type { NestAnalysis, NetworkCounts, StoreCounts, TensorCounts } from './types.js';
 
 /**
  * @param shared loops outside the nest's own, with what they keep
@@ -32,10 +34,27 @@ export function analyseNest(
   const cost = new NestCost(problem, core);
   keepIn(cost, [...shared, ...nest.levels]);
   core.run(loops);
+  if (nest.sparsity) {
+    const sparse = analyseSparse(loops, core, cost, nest.sparsity);
+    const costs = sparseCost(core, cost, sparse);
+    const over = sparseOverflow(cost, costs.stores);
+    if (over >= 0) {
+      const { used_B, used_bits } = costs.stores[over]!;
+      throw new InfeasibleError(
+        `einsum ${nest.einsum}: tiles take ${used_B} B and ${used_bits} bits of metadata in ${cost.stores[over]!.id}, which has less`,
+      );
+    }
+    return named(problem, loops, core, cost, { counts: sparse, costs });
+  }
   const over = cost.overflow(loops);
   if (over >= 0) throw new InfeasibleError(overflowText(cost, loops, over, nest.einsum));
   cost.run(loops);
   return named(problem, loops, core, cost);
+}
+
+interface Sparse {
+  readonly counts: SparseAnalysis;
+  readonly costs: SparseCost;
 }
 
 /** Writes down which store keeps each tensor. */
@@ -62,14 +81,16 @@ function overflowText(cost: NestCost, loops: Loops, s: number, einsum: string): 
   return `einsum ${einsum}: tiles take ${needs} of ${store.id}, which has ${words} (words: ${parts.join(', ')})`;
 }
 
-function named(problem: Problem, loops: Loops, core: NestCore, cost: NestCost): NestAnalysis {
+function named(problem: Problem, loops: Loops, core: NestCore, cost: NestCost, sparse?: Sparse): NestAnalysis {
   const { K, L } = core;
-  const compute_cycles = core.steps * problem.point_cycles;
+  const compute_cycles = sparse?.costs.compute_cycles ?? core.steps * problem.point_cycles;
+  const cycles = sparse?.costs.cycles ?? cost.cycles;
   const parts: Record<string, number> = {};
   const stores = cost.stores.flatMap((store, s): StoreCounts[] => {
-    const tensors = problem.tensors.flatMap((t, k) => {
+    const tensors = problem.tensors.flatMap((t, k): TensorCounts[] => {
       const at = store.level * K + k;
       if (cost.where[at] !== s || !loops.keep[at]) return [];
+      const zeros = sparse?.counts.at.get(at);
       return [
         {
           tensor: t.name,
@@ -79,27 +100,33 @@ function named(problem: Problem, loops: Loops, core: NestCore, cost: NestCost): 
           reads: core.reads[at]!,
           fills: core.fills[at]!,
           updates: core.updates[at]!,
-          reductions: t.result ? core.reads[at]! : 0,
+          reductions: zeros ? zeros.reductions : t.result ? core.reads[at]! : 0,
+          ...(zeros && { sparse: sparseOf(zeros) }),
         },
       ];
     });
     if (tensors.length === 0) return [];
-    parts[store.id] = (parts[store.id] ?? 0) + cost.store_pJ[s]! + cost.leak_pJ[s]!;
+    const own = sparse?.costs.stores[s];
+    const energy_pJ = own?.energy_pJ ?? cost.store_pJ[s]!;
+    const leakage_pJ = own?.leakage_pJ ?? cost.leak_pJ[s]!;
+    parts[store.id] = (parts[store.id] ?? 0) + energy_pJ + leakage_pJ;
     return [
       {
         store: store.id,
         level: problem.array.levels[store.level]!.id,
-        cycles: cost.store_cycles[s]!,
-        used: tensors.reduce((n, t) => n + t.tile, 0),
+        cycles: own?.cycles ?? cost.store_cycles[s]!,
+        used: tensors.reduce((n, t) => n + (t.sparse?.stored ?? t.tile), 0),
         capacity: store.word_B ? store.capacity_words : store.capacity_B,
         instances: core.places[store.level]!,
         tensors,
-        energy_pJ: cost.store_pJ[s]!,
-        leakage_pJ: cost.leak_pJ[s]!,
+        energy_pJ,
+        leakage_pJ,
       },
     ];
   });
-  const compute_pJ = core.steps * core.places[L]! * problem.point_pJ;
+  const computes = core.steps * core.places[L]!;
+  const done = sparse?.counts.computes.actual ?? computes;
+  const compute_pJ = done * problem.point_pJ;
   parts[problem.unit.id] = (parts[problem.unit.id] ?? 0) + compute_pJ;
   const networks = networksOf(problem, loops, core);
   for (const n of networks) if (n.energy_pJ > 0) parts['network'] = (parts['network'] ?? 0) + n.energy_pJ;
@@ -107,17 +134,17 @@ function named(problem: Problem, loops: Loops, core: NestCore, cost: NestCost): 
     (a, s) => (s.cycles > (a?.cycles ?? compute_cycles) ? s : a),
     undefined,
   );
-  const computes = core.steps * core.places[L]!;
   return {
     einsum: problem.einsum.name,
     unit: problem.unit.id,
     computes,
+    ...(sparse && { sparse_computes: sparse.counts.computes }),
     places: core.places[L]!,
     places_all: problem.places,
     compute_cycles,
-    cycles: cost.cycles,
+    cycles,
     bound_by: slowest?.store ?? 'arithmetic',
-    utilisation: (computes * problem.point_cycles) / (cost.cycles * problem.places),
+    utilisation: (done * problem.point_cycles) / (cycles * problem.places),
     compute_pJ,
     stores,
     networks,
@@ -125,6 +152,21 @@ function named(problem: Problem, loops: Loops, core: NestCore, cost: NestCost): 
     energy_pJ: Object.values(parts).reduce((a, b) => a + b, 0),
   };
 }
+
+const sparseOf = (c: SparseCounts): NonNullable<TensorCounts['sparse']> => ({
+  format: c.representation.metadata ? [...c.formats].reverse().map((f) => f.format) : [],
+  density: c.density,
+  stored: c.stored,
+  stored_metadata: [...c.units]
+    .reverse()
+    .map((u) => ({ metadata: Math.ceil(u.metadata), payload: Math.ceil(u.payload) })),
+  reads: c.reads,
+  fills: c.fills,
+  updates: c.updates,
+  ranks: [...c.formats].reverse().map(({ format, reads, fills, updates }) => ({ format, reads, fills, updates })),
+  compressions: c.compressions,
+  expansions: c.expansions,
+});
 
 /** Traffic below each level that has more than one place below it. */
 function networksOf(problem: Problem, loops: Loops, core: NestCore): NetworkCounts[] {

@@ -19,6 +19,38 @@ export interface TensorCounts {
   readonly updates: number;
   /** Of the updates, those that are added to what is there. */
   readonly reductions: number;
+  /** Where zeros are made use of: what becomes of the counts above. */
+  readonly sparse?: SparseTensorCounts;
+}
+
+/** Actions that are done, gated (their time passes, idle) and skipped (no time passes). */
+export interface Split {
+  readonly actual: number;
+  readonly gated: number;
+  readonly skipped: number;
+}
+
+export interface SparseTensorCounts {
+  /** Formats of the ranks, outermost first; none: kept whole. */
+  readonly format: readonly string[];
+  /** Share of the tile's elements that are not zero, on the mean. */
+  readonly density: number;
+  /** Words and metadata (coordinates, pointers; by rank, outermost first) of the largest tile as it is kept. */
+  readonly stored: number;
+  readonly stored_metadata: readonly { readonly metadata: number; readonly payload: number }[];
+  readonly reads: Split;
+  readonly fills: Split;
+  readonly updates: Split;
+  /** Metadata moved, by rank, outermost first. */
+  readonly ranks: readonly {
+    readonly format: string;
+    readonly reads: { readonly metadata: Split; readonly payload: Split };
+    readonly fills: { readonly metadata: number; readonly payload: number };
+    readonly updates: { readonly metadata: Split; readonly payload: Split };
+  }[];
+  /** Words compressed on their way out, and expanded on their way in. */
+  readonly compressions: number;
+  readonly expansions: number;
 }
 
 /** One store of a level. */
@@ -56,6 +88,8 @@ export interface NestAnalysis {
   readonly unit: string;
   /** Points of the iteration space that are computed. */
   readonly computes: number;
+  /** What becomes of them where zeros are made use of; those of which no operand exists are in none. */
+  readonly sparse_computes?: Split;
   /** Places of arithmetic in use, and in all. */
   readonly places: number;
   readonly places_all: number;

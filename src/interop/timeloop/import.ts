@@ -2,11 +2,13 @@
 import { InputError } from '../../base/errors.js';
 import type { Cascade, Einsum } from '../../kernel/einsum.js';
 import type { EinsumNest } from '../../kernel/nest.js';
+import type { Sparsity } from '../../kernel/sparsity.js';
 import { levelNamed, machineFrom, type TimeloopMachine } from './architecture.js';
 import { energyFrom, tablesOf } from './energy.js';
 import { isPrintedMap, nestFromPrinted, nestFromTargets } from './mapping.js';
 import { problemFrom } from './problem.js';
 import { Reader, readYaml } from './read.js';
+import { sparsityFrom } from './sparse.js';
 import { type Target, targetFrom } from './targets.js';
 
 export interface TextFile {
@@ -21,6 +23,8 @@ export interface TimeloopInput {
   /** Given, or undefined where one is to be searched. */
   readonly nest: EinsumNest | undefined;
   readonly constraints: readonly Target[];
+  /** Use of zeros; it belongs to every nest of this input. */
+  readonly sparsity: Sparsity | undefined;
   readonly objective: 'time' | 'energy' | 'edp';
   readonly warnings: readonly string[];
 }
@@ -76,9 +80,19 @@ export function importTimeloop(input: TextFile, energy?: TextFile, map?: TextFil
     : given.length > 0
       ? nestFromTargets(given, cascade, einsum, machine)
       : undefined;
+  const sparsity = sparsityFrom(root, machine, einsum.ranks, tensors);
   const objective = objectiveOf(root.child('mapper'));
   root.done();
-  return { machine, cascade, einsum, nest, constraints: [...constraints, ...inner], objective, warnings };
+  return {
+    machine,
+    cascade,
+    einsum,
+    nest: nest && withSparsity(nest, sparsity),
+    constraints: [...constraints, ...inner],
+    sparsity,
+    objective,
+    warnings,
+  };
 }
 
 function nestFromPrintedMap({ text, file }: TextFile, einsum: Einsum, machine: TimeloopMachine): EinsumNest {
@@ -103,3 +117,6 @@ function objectiveOf(mapper: Reader | undefined): 'time' | 'energy' | 'edp' {
   const first = metrics[0];
   return first === 'delay' ? 'time' : first === 'energy' ? 'energy' : 'edp';
 }
+
+export const withSparsity = (nest: EinsumNest, sparsity: Sparsity | undefined): EinsumNest =>
+  sparsity && !nest.sparsity ? { ...nest, sparsity } : nest;

@@ -7,7 +7,7 @@ import { searchNest } from '../../engine/nest/search.js';
 import { KernelSimulationSchema } from '../../engine/simulation.js';
 import { type EinsumNest, type Nest, readNest } from '../../kernel/nest.js';
 import { nestText } from '../../kernel/nest-print.js';
-import type { TextFile, TimeloopInput } from './import.js';
+import { type TextFile, type TimeloopInput, withSparsity } from './import.js';
 import { rulesOf } from './rules.js';
 
 const Count = Type.Number({ minimum: 0 });
@@ -33,6 +33,9 @@ export const TimeloopSchema = Type.Composite(
         cycles: Count,
         compute_cycles: Count,
         computes: Count,
+        sparse_computes: Type.Optional(
+          Type.Object({ actual: Count, gated: Count, skipped: Count }, { description: 'where zeros are made use of' }),
+        ),
         utilisation: Count,
         places: Count,
         places_all: Count,
@@ -82,15 +85,16 @@ export function nestFor(
     const { stages } = readNest(own.text, own.file);
     if (stages.length !== 1 || stages[0]!.nests.length !== 1)
       throw new InputError('has several einsums, the input has one', own.file);
-    return { nest: stages[0]!.nests[0]!, tried: 0 };
+    return { nest: withSparsity(stages[0]!.nests[0]!, input.sparsity), tried: 0 };
   }
   if (input.nest) return { nest: input.nest, tried: 0 };
   const { cascade, einsum, machine, constraints, objective } = input;
-  return searchNest(cascade, einsum, machine.graph, machine.graph.units[0]!.id, {
+  const found = searchNest(cascade, einsum, machine.graph, machine.graph.units[0]!.id, {
     rules: rulesOf(constraints),
     objective,
     seed,
   });
+  return { nest: withSparsity(found.nest, input.sparsity), tried: found.tried };
 }
 
 /** @throws InputError, InfeasibleError */
@@ -131,6 +135,7 @@ export function simulateTimeloop(input: TimeloopInput, laid: EinsumNest, tried: 
       cycles: result.cycles,
       compute_cycles: a.compute_cycles,
       computes: a.computes,
+      ...(a.sparse_computes && { sparse_computes: { ...a.sparse_computes } }),
       utilisation: a.utilisation,
       places: a.places,
       places_all: a.places_all,
