@@ -42,9 +42,10 @@ const MMHA_ACCESS_B = 16;
  * through a workgroup, lengths and pages looked up before keys can be asked for.
  */
 const XQA_BESIDES = { start_instructions: 150, start_lookups: 2, step_instructions: 1000, step_lookups: 1 };
-const NARROW_BESIDES = { start_instructions: 600, start_lookups: 2, step_instructions: 50, step_lookups: 1 };
+const NARROW_BESIDES = { start_instructions: 800, start_lookups: 2, step_instructions: 0, step_lookups: 0 };
 const MMHA_BESIDES = { start_instructions: 1200, start_lookups: 4, step_instructions: 100, step_lookups: 1 };
-const FMHA_BESIDES = { start_instructions: 1000, start_lookups: 3, step_instructions: 100, step_lookups: 1 };
+const FMHA_BESIDES = { start_instructions: 900, start_lookups: 6, step_instructions: 0, step_lookups: 0 };
+const NARROW_KEYS = 128;
 const FMHA_KEYS = 128;
 
 const PARTS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128] as const;
@@ -99,12 +100,13 @@ function xqaPins(op: Attention, machine: ResourceGraph, narrow: boolean): Pins {
   const waves = (op.batch * op.kv_heads * parts) / machine.cores.count;
   if (waves > XQA_WAVES) parts = Math.floor((parts * XQA_WAVES) / waves);
   parts = legal(Math.max(1, Math.min(parts, Math.floor(XQA_MOST_PARTS / op.batch))));
+  if (!narrow && bytesOf(op.kv) === 1) parts = 1;
   if (narrow)
     return inParts(parts, {
-      bq: 64,
-      bkv: 64,
+      bq: op.heads / op.kv_heads > 16 ? 32 : 16,
+      bkv: op.head_dim <= 128 ? NARROW_KEYS : NARROW_KEYS / 2,
       stages: 2,
-      groups: 2,
+      groups: 1,
       pack: 1,
       vector: 0,
       ...NARROW_BESIDES,
@@ -122,6 +124,8 @@ function xqaPins(op: Attention, machine: ResourceGraph, narrow: boolean): Pins {
     vector: 0,
     widest: machine.cores.lane_group,
     ...XQA_BESIDES,
+    // half of them go with the width of a head, in steps of 128
+    step_instructions: (XQA_BESIDES.step_instructions * (1 + Math.ceil(op.head_dim / 128))) / 2,
   });
 }
 
@@ -158,7 +162,8 @@ function fmhaPins(op: Attention, machine: ResourceGraph): Pins {
   return inParts(parts, {
     bq: group > 64 ? 128 : 64,
     bkv: op.head_dim > 128 ? 64 : FMHA_KEYS,
-    stages: 1,
+    // several tiles share a core where one ends soon, and one runs ahead where it goes on
+    stages: keys > 4 * FMHA_KEYS * parts ? 2 : 1,
     groups: 2,
     pack,
     vector: 0,

@@ -252,11 +252,15 @@ function attentionRow(row: Row, decode: boolean): Call | Skip {
   };
 }
 
+/** The collector gives heads of this width attention sinks; the kernel for one-byte keys then embeds no positions. */
+const WITH_SINKS = 64;
+
 /** Only some decode kernels leave the embedding and the cache's new entries to a kernel before them. */
 function decodeSteps(prepare: Op, attention: OpOf<'attention'>, machine: ResourceGraph): readonly Step[] {
   const kernel = decodeKernel(attention, machine);
   const main: Step = { op: attention, pins: decodePins(attention, machine) };
-  return kernel === 'xqa' || kernel === 'fmha' ? [{ op: prepare }, main] : [main];
+  const apart = kernel === 'xqa' || kernel === 'fmha' || (kernel === 'narrow xqa' && attention.head_dim === WITH_SINKS);
+  return apart ? [{ op: prepare }, main] : [main];
 }
 
 /** GPUs of the fp32 tables: no tensor cores, PyTorch, launches back to back. */
