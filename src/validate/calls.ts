@@ -11,6 +11,7 @@ import type { Pins } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import type { Activation, ElementwiseFn, Op, OpOf } from '../workload/op.js';
 import { decodeKernel, decodePins, prefillPins } from './attention-kernels.js';
+import { layerNormPins, type NamedLaunch, sgemmPins, softmaxPins } from './named-kernels.js';
 
 export interface Call {
   /** Main op last; helpers before it in order. */
@@ -24,6 +25,8 @@ export interface Call {
   readonly power_W?: number;
   /** Time spent by the host before the device is seen to finish, where it is inside the measurement. */
   readonly host_s?: number;
+  /** A row that names its kernel: 'followed' where the name fixes the tile, else why it does not. */
+  readonly named?: string;
   /** What the framework runs on that machine, where that is known: ops in order, and what its dispatch fixes of each. */
   steps?(machine: ResourceGraph): readonly Step[];
 }
@@ -263,6 +266,32 @@ function decodeSteps(prepare: Op, attention: OpOf<'attention'>, machine: Resourc
   return apart ? [{ op: prepare }, main] : [main];
 }
 
+/** The launch that a row names, where it does. */
+function launchOf(row: Row): NamedLaunch | undefined {
+  if (!row['kernel'] || row['grid_x'] === undefined) return undefined;
+  return {
+    kernel: row['kernel'],
+    grid: [int(row, 'grid_x'), int(row, 'grid_y'), int(row, 'grid_z')],
+    block_x: int(row, 'block_x'),
+  };
+}
+
+/** One op, under what the name of its kernel says. */
+function named(
+  op: Op,
+  pinsOf: (launch: NamedLaunch) => Pins | undefined,
+  row: Row,
+): Pick<Call, 'ops' | 'named' | 'steps'> {
+  const launch = launchOf(row);
+  if (!launch) return { ops: [op] };
+  const pins = pinsOf(launch);
+  return {
+    ops: [op],
+    named: pins ? 'followed' : `no tile is read from '${launch.kernel}'`,
+    steps: () => [{ op, pins }],
+  };
+}
+
 /** GPUs of the fp32 tables: no tensor cores, PyTorch, launches back to back. */
 function fp32Row(row: Row): Call | Skip {
   const op = row['op'] ?? '';
@@ -273,19 +302,32 @@ function fp32Row(row: Row): Call | Skip {
       op === 'linear'
         ? matmul(1, batch * m, n, k, 'fp32', 'fp32', 'fp32')
         : matmul(batch, m, n, k, 'fp32', 'fp32', 'fp32', false);
-    return { ...common, ops: [mm], context: warm(4 * batch * (m * k + n * k + m * n)), group: op };
+    return {
+      ...common,
+      ...named(mm, (l) => sgemmPins(mm, l), row),
+      context: warm(4 * batch * (m * k + n * k + m * n)),
+      group: op,
+    };
   }
   const [rows, cols] = [int(row, 'B'), int(row, 'H')];
   const context = warm(8 * rows * cols);
-  if (op === 'softmax')
-    return { ...common, ops: [{ ...base, kind: 'softmax', name: op, rows, cols, dtype: 'fp32' }], context, group: op };
-  if (op === 'ln')
-    return {
-      ...common,
-      ops: [{ ...base, kind: 'normalise', name: op, norm: 'layer', rows, cols, residual: false, dtype: 'fp32' }],
-      context,
-      group: op,
+  if (op === 'softmax') {
+    const softmax: OpOf<'softmax'> = { ...base, kind: 'softmax', name: op, rows, cols, dtype: 'fp32' };
+    return { ...common, ...named(softmax, (l) => softmaxPins(softmax, l), row), context, group: op };
+  }
+  if (op === 'ln') {
+    const norm: OpOf<'normalise'> = {
+      ...base,
+      kind: 'normalise',
+      name: op,
+      norm: 'layer',
+      rows,
+      cols,
+      residual: false,
+      dtype: 'fp32',
     };
+    return { ...common, ...named(norm, (l) => layerNormPins(norm, l), row), context, group: op };
+  }
   // addu, mulu …: the second operand is one number, so one array is read (PyTorch squares for pow with an exponent of 2)
   const fn = (op === 'true_div' ? 'div' : (UNARY[op] ?? op)) as ElementwiseFn;
   if (!FP32_ELEMENTWISE.has(fn)) return { skip: `unknown op '${op}'` };

@@ -3,7 +3,7 @@ import { csvFormat } from 'd3-dsv';
 import { Mapper } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import type { Call, Row, TableKind } from './calls.js';
-import { callOf, isInfeasible, mapCall, predictCall, readTable } from './predict.js';
+import { callOf, isInfeasible, type Mapped, mapCall, predictCall, readTable, timeOf } from './predict.js';
 import { ASSUMED_SPREAD, classesOf, intervalOf, type SpreadTable } from './spread.js';
 import { type Errors, errorsOf, kendallTau } from './statistics.js';
 
@@ -27,6 +27,22 @@ export interface MeasuredRow {
   readonly roofline_s?: number;
   readonly power_W?: number;
   readonly measured_power_W?: number;
+  /** Of a row that names its kernel: 'followed', or why the name fixes nothing; and what the search picks by itself. */
+  readonly named?: string;
+  readonly free?: { readonly time_s: number; readonly other: boolean };
+}
+
+/** Rows that name their kernels: predicted with the tile known, and what the search by itself would have picked. */
+export interface NamedKernels {
+  readonly followed: number;
+  /** By reason. */
+  readonly not_followed: Record<string, number>;
+  /** With the tile known, and as the search picks. */
+  readonly known: Errors;
+  readonly searched: Errors;
+  /** Share of rows where the search picks otherwise, and how much faster the model thinks that is, in the mean. */
+  readonly otherwise: number;
+  readonly gain: number;
 }
 
 export interface MeasuredReport extends Errors {
@@ -47,6 +63,7 @@ export interface MeasuredReport extends Errors {
     bound_by: string;
   }[];
   readonly skipped: Record<string, number>;
+  readonly named?: NamedKernels;
   /** Share of the measured values inside the 90 % interval. */
   readonly inside: number;
 }
@@ -89,7 +106,8 @@ export function predictRow(
   mapper: Mapper,
   spread: SpreadTable,
 ): MeasuredRow {
-  const p = predictCall(mapCall(call, machine, mapper), machine);
+  const mapped = mapCall(call, machine, mapper);
+  const p = predictCall(mapped, machine);
   const main = call.ops.at(-1)!;
   const predicted = {
     row,
@@ -107,9 +125,21 @@ export function predictRow(
     roofline_s: p.roofline_s,
     power_W: p.energy_J / (p.time_s - (call.host_s ?? 0)),
     measured_power_W: call.power_W,
+    ...(call.named && { named: call.named }),
+    ...(call.named === 'followed' && { free: freely(call, mapped, machine, mapper) }),
   };
   return withInterval(predicted, spread);
 }
+
+/** The call as the search maps it, the name of its kernel left aside. */
+function freely(call: Call, named: Mapped, machine: ResourceGraph, mapper: Mapper): MeasuredRow['free'] {
+  const free = mapCall({ ...call, steps: undefined }, machine, mapper);
+  const [a, b] = [named.steps.at(-1)!.choice, free.steps.at(-1)!.choice];
+  const other = a.kernel !== b.kernel || TILE.some((key) => a.params[key] !== b.params[key]);
+  return { time_s: timeOf(free, machine), other };
+}
+/** What a kernel's name tells. */
+const TILE = ['bm', 'bn', 'split', 'rows', 'block', 'groups'] as const;
 
 /** The row with the interval that a table gives it: never below what no schedule can beat. */
 export function withInterval(row: MeasuredRow, spread: SpreadTable): MeasuredRow {
@@ -169,6 +199,7 @@ export function summarise(rows: readonly MeasuredRow[], machine: string, table: 
       bound_by: r.bound_by!,
     })),
     skipped,
+    ...(done.some((r) => r.named) && { named: namedKernels(done) }),
     inside: done.length > 0 ? inside / done.length : 0,
   };
 }
@@ -190,4 +221,26 @@ export function rowsCsv(rows: readonly MeasuredRow[], columns: readonly string[]
     })),
     [...columns.filter((c) => !added.includes(c)), ...added] as never[],
   );
+}
+
+function namedKernels(rows: readonly MeasuredRow[]): NamedKernels {
+  const followed = rows.filter((r) => r.free);
+  const not_followed: Record<string, number> = {};
+  for (const r of rows) if (r.named && !r.free) not_followed[r.named] = (not_followed[r.named] ?? 0) + 1;
+  const measured = followed.map((r) => r.measured_s!);
+  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / Math.max(1, values.length);
+  return {
+    followed: followed.length,
+    not_followed,
+    known: errorsOf(
+      followed.map((r) => r.predicted_s!),
+      measured,
+    ),
+    searched: errorsOf(
+      followed.map((r) => r.free!.time_s),
+      measured,
+    ),
+    otherwise: mean(followed.map((r) => (r.free!.other ? 1 : 0))),
+    gain: mean(followed.map((r) => r.predicted_s! / r.free!.time_s - 1)),
+  };
 }

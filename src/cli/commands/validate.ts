@@ -92,6 +92,15 @@ function fraction(text: string): number {
   return value;
 }
 
+function namedText(n: NonNullable<MeasuredReport['named']>): string {
+  const unread = Object.entries(n.not_followed).map(([reason, count]) => `${count} rows: ${reason}`);
+  const text =
+    `${n.followed} rows name their kernel: mean error ${quantity(n.known.mape, '%')} with its tile, ` +
+    `${quantity(n.searched.mape, '%')} with the tile that the search picks, another one in ` +
+    `${quantity(n.otherwise, '%')} of the rows, which the model takes for ${quantity(n.gain, '%')} faster`;
+  return [text, ...unread].join('\n');
+}
+
 function reportText(report: MeasuredReport): string {
   const share = (value: number) => ({ text: quantity(value, '%'), value });
   const count = (value: number) => ({ text: String(value), value });
@@ -116,6 +125,7 @@ function reportText(report: MeasuredReport): string {
         ...baselines.map((b) => share(g.baselines[b]!.mape)),
       ]),
     ),
+    ...(report.named ? [namedText(report.named)] : []),
     plainTable(
       ['Furthest off', 'Measured', 'Predicted', 'Error', 'Kernel', 'Bound by'],
       report.worst.map((w) => [

@@ -27,6 +27,8 @@ export interface Use {
   readonly atomic: boolean;
   requested_B: number;
   distinct_B: number;
+  /** Times that a workgroup goes over the same of it, loop after loop. */
+  passes: number;
   /** Bit d: its place depends on grid dim d. */
   depends: number;
   fetched_B: number;
@@ -108,6 +110,7 @@ function usesOf(transfers: readonly Transfer[], program: Program): Use[] {
         atomic: t.atomic,
         requested_B: 0,
         distinct_B: 0,
+        passes: 1,
         depends: 0,
         fetched_B: 0,
         left_B: 0,
@@ -116,6 +119,7 @@ function usesOf(transfers: readonly Transfer[], program: Program): Use[] {
     }
     t.use = u;
     u.requested_B += t.total_B;
+    if (!t.write) u.passes = Math.max(u.passes, passesOf(transfers, k));
     // a loop whose bounds follow a grid index carries the dependence inwards (split ranges, stream-K), and rows picked
     // by data are others for each workgroup
     u.depends |= t.scattered ? (1 << grid.length) - 1 : t.follows;
@@ -129,6 +133,18 @@ function usesOf(transfers: readonly Transfer[], program: Program): Use[] {
     u.distinct_B = u.scattered ? whole * (1 - Math.exp(-u.requested_B / whole)) : Math.min(u.requested_B, whole);
   }
   return uses;
+}
+
+/** How often loops up to transfer k read what it reads: the same tensor over the same range. */
+function passesOf(transfers: readonly Transfer[], k: number): number {
+  const t = transfers[k]!;
+  let n = 1;
+  for (let i = 0; i < k; i++) {
+    const o = transfers[i]!;
+    if (o.tensor !== t.tensor || o.write || o.segment === t.segment || o.total_B !== t.total_B) continue;
+    if (o.nest.parent === t.nest.parent && o.nest.from === t.nest.from && o.nest.to === t.nest.to) n++;
+  }
+  return n;
 }
 
 /** Bytes that each tensor has fetched when not all of them fit the cache: block by block of the raster. */
@@ -145,7 +161,14 @@ function passes(
   // from what runs at once to ever larger blocks of the raster, and the whole
   let block = Math.min(concurrent, workgroups);
   footprints(uses, block, levels, workgroups, here);
-  for (let i = 0; i < uses.length; i++) uses[i]!.fetched_B = here[i]!;
+  // a workgroup that comes back to what it has read finds it after all that run with it went on as far
+  let running = 0;
+  for (let i = 0; i < uses.length; i++) running += here[i]!;
+  const kept = hitRate(running, capacity);
+  for (let i = 0; i < uses.length; i++) {
+    const u = uses[i]!;
+    u.fetched_B = here[i]! * (1 + (u.passes - 1) * (1 - kept));
+  }
   const grownTo = (larger: number): void => {
     footprints(uses, larger, levels, workgroups, next);
     const repeat = larger / block;

@@ -8,9 +8,19 @@ import { softmaxProgram } from './softmax_rows.js';
 export const ROW_PARAMS = {
   rows: { description: 'rows a workgroup', values: [1, 2, 4, 8, 16, 32], default: 1 },
   groups: { ...groupsParam, values: GROUPS },
-  block: { description: 'columns held at a time; 0: whole rows', values: [0, 2048, 4096, 8192], default: 0 },
+  block: {
+    description: 'columns held at a time; 0: whole rows',
+    values: [0, 256, 512, 1024, 2048, 4096, 8192],
+    default: 0,
+  },
 } as const;
 export type RowParams = Params & Record<keyof typeof ROW_PARAMS, number>;
+
+/** Softmax of rows held block by block: maximum and sum in one read, rescaled as they grow, or one after the other. */
+const SOFTMAX_PARAMS = {
+  ...ROW_PARAMS,
+  passes: { description: 'times that rows held in blocks are read', values: [2, 3], default: 2 },
+} as const;
 
 export const ROW_SHAPE = { rows: { description: 'rows' }, cols: { description: 'columns' } } as const;
 
@@ -20,7 +30,7 @@ export const softmax: Kernel<'softmax'> = {
   math: 'out[r, c] = exp(x[r, c] − max x[r, :]) / Σ exp(x[r, :] − max x[r, :])',
   op: 'softmax',
   shape: ROW_SHAPE,
-  params: ROW_PARAMS,
+  params: SOFTMAX_PARAMS,
   toOp: (shape, dtype) => ({
     kind: 'softmax',
     ...opHead('softmax'),
@@ -28,9 +38,9 @@ export const softmax: Kernel<'softmax'> = {
     dtype,
   }),
   rejects: (op, machine) => lacksMath(machine, op.dtype),
-  candidates: (op, machine) => rowCandidates(op.rows, op.cols, machine, op.dtype),
+  candidates: (op, machine) => rowCandidates(op.rows, op.cols, machine, op.dtype).map((c) => ({ ...c, passes: 2 })),
   build(op, params, machine) {
-    const { rows, groups, block } = params as RowParams;
+    const { rows, groups, block, passes } = params as Params & Record<keyof typeof SOFTMAX_PARAMS, number>;
     const dims = [op.rows, op.cols];
     const program = softmaxProgram({
       name: 'softmax',
@@ -41,6 +51,7 @@ export const softmax: Kernel<'softmax'> = {
       cols: op.cols,
       rows_per: rows,
       block,
+      passes,
     });
     return [{ program, mapping: vectorMapping(machine, groups, rows) }];
   },

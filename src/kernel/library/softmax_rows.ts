@@ -56,13 +56,15 @@ export interface SoftmaxRows {
   /** Rows a workgroup; columns held at a time (0: all). */
   readonly rows_per: number;
   readonly block: number;
+  /** Times that rows are read when they are held in blocks: 2 (if absent) or 3. */
+  readonly passes?: number;
   /** Rows are base-2 logarithms, masked where below MASK_LIMIT. */
   readonly masked_base2?: boolean;
 }
 
 /**
- * Whole rows in registers when `block` is 0: one read, one write. Otherwise online: one read for maximum and sum
- * (rescaled block by block), a second for the result.
+ * Whole rows in registers when `block` is 0: one read, one write. Otherwise one read for maximum and sum together
+ * (rescaled block by block), or one for each; and another for the result.
  */
 export function softmaxProgram(s: SoftmaxRows): Program {
   const { rows_per: n, cols, block } = s;
@@ -103,24 +105,33 @@ export function softmaxProgram(s: SoftmaxRows): Program {
   const e = tile('e', 'register', work, n, held);
   const here = [i0, mul(J, held)];
   const blocks = ceilDiv(cols, held);
+  const load = copy(view(s.from, here, [0, 1], { fill: LOWEST }), x);
+  const max = reduce('max', 1, x, m, true);
+  const sum = [map(fns.weight, [x, nm], e), reduce('sum', 1, e, l, true)];
+  const gathered =
+    s.passes === 3
+      ? [loop(J, 0, blocks, [load, max]), map(fns.negate, [m], nm), loop(J, 0, blocks, [load, ...sum])]
+      : [
+          loop(J, 0, blocks, [
+            load,
+            map(MOVE, [m], alpha),
+            max,
+            map(fns.rescale, [alpha, m], alpha),
+            map(fns.negate, [m], nm),
+            sum[0]!,
+            map(MUL, [l, alpha], l),
+            sum[1]!,
+          ]),
+        ];
   return {
     name,
     tensors,
-    tiles: [x, m, nm, l, alpha, e],
+    tiles: [x, m, nm, l, ...(s.passes === 3 ? [] : [alpha]), e],
     grid,
     body: [
       map(START, [], m),
       map(ZERO, [], l),
-      loop(J, 0, blocks, [
-        copy(view(s.from, here, [0, 1], { fill: LOWEST }), x),
-        map(MOVE, [m], alpha),
-        reduce('max', 1, x, m, true),
-        map(fns.rescale, [alpha, m], alpha),
-        map(fns.negate, [m], nm),
-        map(fns.weight, [x, nm], e),
-        map(MUL, [l, alpha], l),
-        reduce('sum', 1, e, l, true),
-      ]),
+      ...gathered,
       invert,
       loop(J, 0, blocks, [
         copy(view(s.from, here, [0, 1]), x),
