@@ -11,7 +11,7 @@ import { quantity } from '../../report/format.js';
 import { formatOf, textTable } from '../../report/index.js';
 import { writeOutput } from '../io.js';
 import { type CommonOptions, common } from '../options.js';
-import { emit, note } from '../output.js';
+import { emit, note, type Result } from '../output.js';
 import { parseAssignments } from '../pins.js';
 import { commandLine } from '../runs.js';
 import { bold, plainTable, STYLE } from '../style.js';
@@ -20,25 +20,29 @@ import { openTrace } from '../workload.js';
 
 interface Options extends CommonOptions {
   readonly shape?: string;
-  readonly capacity: string;
+  readonly capacity?: string;
   readonly dtype: DType;
   readonly tile?: string;
   readonly draw?: string;
   readonly pebble?: boolean;
   readonly workload?: string;
+  readonly frontier?: boolean;
 }
 
 export function define(command: Command): void {
   common(command)
     .argument('[name]', 'a kernel or a family of kernels, or attention_backward, fft, triangular_gemm, sparse_gemm')
     .option('--shape <key=value,…>', 'dimensions, such as m=4096,n=4096,k=4096')
-    .requiredOption('--capacity <bytes>', 'fast memory on the near side, such as 192KiB')
+    .option('--capacity <bytes>', 'fast memory on the near side, such as 192KiB')
     .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
     .option('--tile <key=value,…>', 'a tile of your own, set beside the best ones')
     .option('--draw <file>', 'draw bytes against capacity: .html, .svg, .png or .md')
     .option('--pebble', 'play the red–blue pebble game on the graph of a small shape, step by step')
+    .option('--frontier', 'instead: the least words for each size of a buffer, over all nests of two levels')
     .option('-w, --workload <text>', 'instead of a kernel: all ops of a workload, one by one and fused')
     .action(async (name: string | undefined, options: Options) => {
+      if (options.frontier) return emit(options, await frontierOf(name, options));
+      if (options.capacity === undefined) throw new InputError('expected --capacity BYTES, such as 192KiB');
       const capacity_B = parseQuantity(options.capacity, 'bytes', '--capacity');
       if (!(capacity_B > 0)) throw new InputError(`'${options.capacity}' is no capacity`, '--capacity');
       if (options.workload !== undefined) {
@@ -70,6 +74,36 @@ function dtypeOf(text: string): DType {
   const dtype = asDType(text);
   if (!dtype) throw unknownName('number format', text, DTYPES, '--dtype');
   return dtype;
+}
+
+/** Of a matrix product or a convolution. */
+async function frontierOf(name: string | undefined, { shape, dtype }: Options): Promise<Result> {
+  if (name === undefined) throw new InputError('expected the name of a kernel', '--frontier');
+  const { kernelByName } = await import('../../kernel/library/index.js');
+  const { parseShape } = await import('../../kernel/shape.js');
+  const { opCascade } = await import('../../kernel/op-cascade.js');
+  const { trafficFrontier } = await import('../../engine/nest/frontier.js');
+  const kernel = kernelByName(name);
+  const cascade = opCascade(kernel.toOp(parseShape(shape ?? '', kernel.shape), dtype));
+  if (!cascade) throw new InputError(`is no single einsum (known: kernels of matrix products and convolutions)`, name);
+  const points = trafficFrontier(cascade, cascade.einsums[0]!).map(({ buffer_words, words, nest }) => ({
+    buffer_words,
+    words,
+    loops: nest.levels.map(({ level, loops }) => ({ level, loops: loops.map((l) => `${l.rank}${l.size}`).join(' ') })),
+  }));
+  return {
+    json: () => ({ kernel: name, ranks: cascade.ranks, points }),
+    text: () =>
+      plainTable(
+        ['Buffer words', 'Words to and from memory', 'Loops outside', 'inside'],
+        points.map((p) => [
+          { text: p.buffer_words.toLocaleString('en-US'), value: p.buffer_words },
+          { text: p.words.toLocaleString('en-US'), value: p.words },
+          p.loops[0]!.loops,
+          p.loops[1]!.loops,
+        ]),
+      ),
+  };
 }
 
 const bytes = (value: number) => ({ text: quantity(value, 'B'), value });
