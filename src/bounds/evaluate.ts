@@ -10,7 +10,7 @@ import { termsOf } from './least-io.js';
 import { OTHERS, type Other, otherByName } from './others.js';
 import { boundInValues, dagOf, fftDag, pebblingOf } from './pebble/pebbling.js';
 import type { Bounds } from './result.js';
-import { type Schedule, scheduleOf, schedulesOf } from './schedules.js';
+import { type Schedule, scheduleOf, schedulesOf, searchFree } from './schedules.js';
 import { strongest, type Term } from './term.js';
 
 export interface Asked {
@@ -55,7 +55,7 @@ export function boundsFor(asked: Asked): Bounds {
     source: best.source,
     terms: terms.map(({ bytes, ...rest }) => ({ bound_B: bytes, ...rest })),
     schedules: schedules.map((s) => ({ ...s, tile: { ...s.tile }, ratio: s.requested_B / bound_B })),
-    advice: adviceText(advice, bound_B, schedules.length),
+    advice: adviceText(advice, bound_B, schedules),
     ...(asked.curve ? { curve: curveOf(subject, asked) } : {}),
     ...(asked.pebble ? { pebbling: pebbleFor(subject, asked) } : {}),
   };
@@ -89,6 +89,13 @@ function schedulesAt(
   listed = true,
 ): Schedule[] {
   if (!op) {
+    const { schedule } = other!;
+    if (schedule) {
+      const custom = schedule.kernel.toOp(shape, asked.dtype);
+      const space = { pairs: [schedule.axes(shape)], fixed: [{}] };
+      const free = searchFree(schedule.kernel, custom, space, capacity_B);
+      return free ? [free] : [];
+    }
     const known = other!.reached?.(shape, asked.dtype, capacity_B);
     return known ? [{ ...known, tile: {}, sizes: 'free', live_B: capacity_B }] : [];
   }
@@ -125,20 +132,24 @@ const tileText = (s: Schedule): string =>
     .map(([key, value]) => `${key}=${value}`)
     .join(', ');
 
-function adviceText(advice: Advice | undefined, bound_B: number, schedules: number): string {
-  if (schedules === 0) return 'The library has no kernel of this.';
-  if (!advice) return 'There is no other schedule to compare with.';
-  const { change, from, to, saves_B, left_B } = advice;
-  const rest =
+function adviceText(advice: Advice | undefined, bound_B: number, schedules: readonly Schedule[]): string {
+  if (schedules.length === 0) return 'No schedule of this is known that fits.';
+  const rest = (left_B: number): string =>
     left_B < 0.05 * bound_B
       ? 'Nothing moves much less.'
       : `No schedule saves more than the ${bytesText(left_B)} that still separate it from the bound.`;
-  if (change === 'none') return `${from.kernel} at ${tileText(from)} moves least of what the library has. ${rest}`;
+  if (!advice) {
+    const [only] = schedules as readonly [Schedule];
+    return `${only.kernel} moves least of what is known. ${rest(only.requested_B - bound_B)}`;
+  }
+  const { change, from, to, saves_B, left_B } = advice;
+  if (change === 'none')
+    return `${from.kernel} at ${tileText(from)} moves least of what the library has. ${rest(left_B)}`;
   const what =
     change === 'tile'
       ? `a tile of ${tileText(to)} instead of ${tileText(from)} in ${from.kernel}`
       : `${to.kernel} (${tileText(to)}) instead of ${from.kernel} (${tileText(from)})`;
-  return `What would save most: ${what}: ${bytesText(saves_B)}, ${((100 * saves_B) / from.requested_B).toFixed(0)} %. ${rest}`;
+  return `What would save most: ${what}: ${bytesText(saves_B)}, ${((100 * saves_B) / from.requested_B).toFixed(0)} %. ${rest(left_B)}`;
 }
 
 /** Capacities by powers of two, 64 times less to 64 times more. */

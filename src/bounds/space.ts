@@ -24,7 +24,7 @@ type AnySpace = SpaceOf<any>;
 
 /** Products that a program is unrolled into at most. */
 const MOST_PRODUCTS = 576;
-const axis = (name: string, most: number): Axis => ({ name, most });
+export const axis = (name: string, most: number): Axis => ({ name, most });
 const LONE = { stages: 1, groups: 1 };
 const PRODUCT = { stages: 1, groups_m: 1, groups_n: 1, panel: 1, cluster_m: 1, cluster_n: 1 };
 

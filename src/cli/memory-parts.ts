@@ -1,13 +1,12 @@
 /** The memory that a replay goes through: a machine's last cache and DRAM, or another DRAM in its place. */
 import { basename, extname } from 'node:path';
 import { InputError, unknownName } from '../base/errors.js';
-import type { Stateful } from '../engine/event/stateful.js';
 import type { ReplacementPolicy } from '../engine/memory/cache/replacement.js';
 import { type IniReading, parseIni } from '../engine/memory/dram/ini.js';
 import { AddressMapping } from '../engine/memory/dram/mapping.js';
 import type { DramSpec } from '../engine/memory/dram/spec.js';
 import { type DramFit, readDramTable } from '../engine/memory/dram/table.js';
-import { cacheLevelOf, USUAL_CACHE } from '../engine/memory/hierarchy.js';
+import { cacheLevelOf } from '../engine/memory/hierarchy.js';
 import type { CacheLevel } from '../engine/memory/replay.js';
 import type { PlaceToAddress } from '../engine/memory/trace/formats.js';
 import { storeOf } from '../machine/graph.js';

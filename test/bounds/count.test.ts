@@ -2,6 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { liveBytes, requestedOf, requestedWithin } from '../../src/bounds/count.js';
 import { nearMachine } from '../../src/bounds/near-machine.js';
+import { sparse_gemm, triangular_gemm } from '../../src/bounds/programs.js';
+import { checkProgram } from '../../src/kernel/check.js';
 import type { Kernel, Params } from '../../src/kernel/kernel.js';
 import { attention_backward_fused } from '../../src/kernel/library/attention_backward_fused.js';
 import { attention_backward_keys_outer } from '../../src/kernel/library/attention_backward_keys_outer.js';
@@ -139,6 +141,30 @@ describe('backward attention', () => {
   test('and the statistics that the forward pass leaves for it', () => {
     const shape = attentionOp({ heads: 2, q_len: 19, kv_len: 37, head_dim: 12, causal: 1, statistics: 1 }, 'fp32');
     same(attention_fused, shape, { bq: 5, bkv: 7, stages: 2, groups: 1, pack: 0 });
+  });
+});
+
+describe('products that the library has no op for', () => {
+  test('triangular: columns up to the tile’s last row, whatever the tile', () => {
+    for (const [m, n, bm, bn] of [
+      [16, 16, 4, 8],
+      [13, 7, 5, 3],
+      [9, 20, 16, 1],
+    ] as const) {
+      const op = triangular_gemm.toOp({ m, n }, 'fp32');
+      same(triangular_gemm, op, { bm, bn });
+      const lower = (t: { name: string; dims: readonly number[] }, next: () => number, i: number) =>
+        t.name === 'L' && i % m > Math.floor(i / m) ? 0 : next();
+      expect(difference(triangular_gemm, op, { bm, bn }, nearMachine(op), { fill: lower }).worst).toBeLessThan(1e-12);
+    }
+  });
+  test('2:4 sparse: kept values and two bits each once a tile of columns, B once a tile of rows', () => {
+    const [m, n, k] = [32, 48, 64];
+    const op = sparse_gemm.toOp({ m, n, k, keep: 2, of: 4 }, 'fp16');
+    const programs = sparse_gemm.build(op, { bm: 16, bn: 24 }, nearMachine(op)).map((l) => l.program);
+    for (const p of programs) checkProgram(p);
+    const kept = (m * k) / 2;
+    expect(requestedOf(programs).total_B).toBe((n / 24) * kept * (2 + 2 / 8) + (m / 16) * k * n * 2 + m * n * 2);
   });
 });
 

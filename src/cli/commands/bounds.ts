@@ -5,6 +5,7 @@ import { InputError, unknownName } from '../../base/errors.js';
 import { parseQuantity } from '../../base/units.js';
 import { type Composition, composeTrace } from '../../bounds/compose.js';
 import { boundsFor } from '../../bounds/evaluate.js';
+import { OTHERS } from '../../bounds/others.js';
 import type { Bounds, Pebbling } from '../../bounds/result.js';
 import { pebblingTable, renderBounds, schedulesTable } from '../../report/bounds.js';
 import { quantity } from '../../report/format.js';
@@ -31,7 +32,7 @@ interface Options extends CommonOptions {
 
 export function define(command: Command): void {
   common(command)
-    .argument('[name]', 'a kernel or a family of kernels, or attention_backward, fft, triangular_gemm, sparse_gemm')
+    .argument('[name]', `a kernel or a family of kernels, or ${Object.keys(OTHERS).join(', ')}`)
     .option('--shape <key=value,…>', 'dimensions, such as m=4096,n=4096,k=4096')
     .option('--capacity <bytes>', 'fast memory on the near side, such as 192KiB')
     .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
