@@ -141,7 +141,7 @@ class Extraction {
   private fresh(t: Tile, ranks: readonly string[]): Access {
     let name = t.name;
     for (let i = 2; this.tensors.has(name); i++) name = `${t.name}${i}`;
-    this.tensors.set(name, { name, dtype: t.dtype, role: 'output', home: false });
+    this.tensors.set(name, { name, dtype: t.dtype, role: 'output', home: false, storage: t.reuses ?? t.name });
     return { tensor: name, at: ranks.map(along) };
   }
 

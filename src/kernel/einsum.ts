@@ -25,6 +25,8 @@ export interface CascadeTensor {
   readonly role: OperandRole;
   /** Starts or ends in the home store; otherwise made and used within the cascade. */
   readonly home: boolean;
+  /** Tensors of one storage live in the same place, one after another. */
+  readonly storage?: string;
   /** What elements hold that no einsum writes: where a recurrence starts. */
   readonly start?: number;
   /** Which of its elements are not zero; all when absent. */

@@ -8,6 +8,8 @@ import { attention_backward_two_sweeps } from './attention_backward_two_sweeps.j
 import { attention_backward_unfused } from './attention_backward_unfused.js';
 import { attention_fused } from './attention_fused.js';
 import { attention_keys_outer } from './attention_keys_outer.js';
+import { attention_one_pass } from './attention_one_pass.js';
+import { attention_rows_kept } from './attention_rows_kept.js';
 import { attention_small_memory } from './attention_small_memory.js';
 import { attention_split } from './attention_split.js';
 import { attention_two_pass } from './attention_two_pass.js';
@@ -51,6 +53,8 @@ export const KERNELS = {
   attention_unfused,
   attention_small_memory,
   attention_keys_outer,
+  attention_one_pass,
+  attention_rows_kept,
   attention_backward_fused,
   attention_backward_two_sweeps,
   attention_backward_unfused,

@@ -1,0 +1,138 @@
+/**
+ * One pass over the keys on an array of processing elements (FuseMax: Nayak et al., MICRO'24): keys of a block down the
+ * rows, queries across the columns, so that the scores, their maximum, exponentials and weighted values of a block are
+ * made where they lie, while the lanes correct what earlier blocks left. Tensors as in the paper: scores QK, local and
+ * running maximum LM and RM, numerators SLN, their sum SLD, weighted values SLNV; corrections PRM, SPD, SPNV; running
+ * denominator RD and numerator RNV.
+ */
+
+import type { ResourceGraph } from '../../machine/graph.js';
+import { copy, loop, map, mapFn, mma, mul, type Program, reduce, tile } from '../ir.js';
+import type { Kernel, Launch, ParamDef, Params } from '../kernel.js';
+import { ADD, MAX, MOVE, MUL, ZERO } from '../math.js';
+import { fusedNest } from '../nest-fused.js';
+import {
+  arrayRejects,
+  cascadeFor,
+  DIV,
+  divisorUpTo,
+  EXP2_SUB,
+  J,
+  matrixSides,
+  onArrays,
+  queriesOf,
+  sumsOf,
+} from './attention_array.js';
+import { ATTENTION_MATH, ATTENTION_SHAPE, type Attention, attentionOp, attentionReference } from './attention_op.js';
+
+const PARAMS = {
+  bq: {
+    description: 'queries of a tile: columns',
+    values: Array.from({ length: 1024 }, (_, i) => i + 1),
+    default: 256,
+  },
+  bkv: { description: 'keys of a block: rows', values: Array.from({ length: 1024 }, (_, i) => i + 1), default: 256 },
+  interleave: {
+    description: '1: tiles of queries take turns, so that none waits for its maximum',
+    values: [0, 1],
+    default: 1,
+  },
+} as const satisfies Record<string, ParamDef>;
+type Sizes = Params & Record<keyof typeof PARAMS, number>;
+
+/** Where the running maximum starts: below every score. */
+const START = mapFn('start', 0, -1e30);
+
+/** Stages of an epoch where the array does all that is as large as the scores (the paper's figure of its pipeline). */
+const INTERLEAVED = [
+  ['QS', 'QK', 'LM', 'RD', 'RNV', 'o'],
+  ['RM'],
+  ['SLN', 'SLD', 'PRM', 'SPD'],
+  ['SLNV', 'SPNV'],
+] as const;
+/** The same for one tile at a time: its numerator is brought up to date before the next block. */
+const ALONE = [['QS', 'QK', 'LM', 'RD', 'o'], ['RM'], ['SLN', 'SLD', 'PRM', 'SPD'], ['SLNV', 'SPNV', 'RNV']] as const;
+
+export const attention_one_pass: Kernel<'attention'> = {
+  name: 'attention_one_pass',
+  family: 'attention',
+  math: `${ATTENTION_MATH}, one pass on an array of processing elements`,
+  op: 'attention',
+  shape: ATTENTION_SHAPE,
+  params: PARAMS,
+  toOp: attentionOp,
+  rejects: arrayRejects,
+  *candidates(op, machine) {
+    const { x, y } = matrixSides(machine);
+    const bq = Math.min(x, op.q_len);
+    const bkv = divisorUpTo(op.kv_len, y);
+    for (const interleave of [1, 0]) yield { bq, bkv, interleave };
+  },
+  build(op, params, machine): readonly Launch[] {
+    const { bq, bkv, interleave } = params as Sizes;
+    const program = programOf(op, bq, bkv, machine);
+    const cascade = cascadeFor(program);
+    const block = cascade.ranks['j0'] !== undefined;
+    const wide = machine.units.some((u) => u.id === machine.arrays![0]!.unit && u.math['exp2'] && u.math['max']);
+    const nest = fusedNest(cascade, machine, {
+      outer: Object.keys(cascade.ranks).filter((r) => r.startsWith('b') || r.startsWith('h')),
+      across: 'p',
+      width: bq,
+      down: block ? 'j0' : 'j',
+      ...(block && { block: 'j' }),
+      ...(wide && { stages: interleave ? INTERLEAVED : ALONE, direct: new Set(['SLNV']) }),
+      interleaved: interleave === 1,
+    });
+    return [{ program, mapping: { ...onArrays(machine), nest } }];
+  },
+  reference: attentionReference,
+};
+
+function programOf(op: Attention, bq: number, bkv: number, machine: ResourceGraph): Program {
+  const acc = sumsOf(op, machine)!;
+  const d = op.head_dim;
+  const { q, k, v, o, tq, qs, one, grid, queries, results, keys, scale } = queriesOf(op, acc, bq);
+  const tk = tile('tk', 'shared', op.kv, bkv, d, 2);
+  const tv = tile('tv', 'shared', op.kv, bkv, d, 2);
+  const QK = tile('QK', 'register', acc, bq, bkv);
+  const SLN = tile('SLN', 'register', op.kv, bq, bkv);
+  const SLNV = tile('SLNV', 'register', acc, bq, d);
+  const SPNV = tile('SPNV', 'register', acc, bq, d);
+  const RNV = tile('RNV', 'register', acc, bq, d);
+  const AV = tile('AV', 'register', op.o, bq, d);
+  const [LM, RM, was, PRM, SLD, SPD, RD] = ['LM', 'RM', 'was', 'PRM', 'SLD', 'SPD', 'RD'].map(one);
+  const at = mul(J, bkv);
+  return {
+    name: `attention_one_pass[${bq}x${bkv}x${d}]`,
+    tensors: [q, k, v, o],
+    tiles: [tq, qs, tk, tv, QK, SLN, SLNV, SPNV, RNV, AV, LM!, RM!, was!, PRM!, SLD!, SPD!, RD!],
+    grid,
+    body: [
+      copy(queries, tq),
+      scale,
+      map(START, [], RM!),
+      map(ZERO, [], RD!),
+      map(ZERO, [], RNV),
+      loop(J, 0, Math.ceil(op.kv_len / bkv), [
+        copy(keys(k, at), tk),
+        copy(keys(v, at), tv),
+        map(ZERO, [], QK),
+        mma(qs, tk, QK, { tb: true }),
+        reduce('max', 1, QK, LM!),
+        map(MOVE, [RM!], was!),
+        map(MAX, [RM!, LM!], RM!),
+        map(EXP2_SUB, [QK, RM!], SLN),
+        reduce('sum', 1, SLN, SLD!),
+        map(EXP2_SUB, [was!, RM!], PRM!),
+        map(MUL, [RD!, PRM!], SPD!),
+        map(ADD, [SLD!, SPD!], RD!),
+        map(ZERO, [], SLNV),
+        mma(SLN, tv, SLNV),
+        map(MUL, [RNV, PRM!], SPNV),
+        map(ADD, [SLNV, SPNV], RNV),
+      ]),
+      map(DIV, [RNV, RD!], AV),
+      copy(AV, results),
+    ],
+  };
+}

@@ -1,0 +1,111 @@
+/**
+ * Attention with whole rows of scores: a tile of queries meets all keys, then the softmax passes over the rows three
+ * times (maximum, exponentials and their sum, division) while the array is at the next tile (FLAT: Kao et al.,
+ * ASPLOS'23). Rows stay in the shared store where they fit; otherwise they wait in the home store.
+ */
+
+import { bytesOf } from '../../base/dtype.js';
+import type { ResourceGraph } from '../../machine/graph.js';
+import { tileStoreOf } from '../../machine/graph.js';
+import { copy, map, mma, type Program, reduce, tile } from '../ir.js';
+import type { Kernel, Launch, ParamDef, Params } from '../kernel.js';
+import { ZERO } from '../math.js';
+import { fusedNest } from '../nest-fused.js';
+import {
+  arrayRejects,
+  cascadeFor,
+  DIV,
+  EXP2_SUB,
+  matrixSides,
+  onArrays,
+  queriesOf,
+  sumsOf,
+} from './attention_array.js';
+import { ATTENTION_MATH, ATTENTION_SHAPE, type Attention, attentionOp, attentionReference } from './attention_op.js';
+
+const PARAMS = {
+  bq: {
+    description: 'queries of a tile: columns',
+    values: Array.from({ length: 1024 }, (_, i) => i + 1),
+    default: 256,
+  },
+  tiles: { description: 'tiles that share the keys they fetch; FLAT tries up to four', values: [1, 2, 4], default: 1 },
+  spill: { description: '1: scores wait in the home store', values: [0, 1], default: 0 },
+} as const satisfies Record<string, ParamDef>;
+type Sizes = Params & Record<keyof typeof PARAMS, number>;
+
+export const attention_rows_kept: Kernel<'attention'> = {
+  name: 'attention_rows_kept',
+  family: 'attention',
+  math: `${ATTENTION_MATH}, whole rows of scores kept on an array of processing elements`,
+  op: 'attention',
+  shape: ATTENTION_SHAPE,
+  params: PARAMS,
+  toOp: attentionOp,
+  rejects: arrayRejects,
+  *candidates(op, machine) {
+    const bq = Math.min(matrixSides(machine).x, op.q_len);
+    const fits = rowsThatFit(op, machine);
+    if (fits > 0) yield { bq: Math.min(bq, fits), tiles: 1, spill: 0 };
+    for (const tiles of PARAMS.tiles.values) if (tiles * bq <= op.q_len) yield { bq, tiles, spill: 1 };
+  },
+  build(op, params, machine): readonly Launch[] {
+    const { bq, tiles, spill } = params as Sizes;
+    const program = programOf(op, bq, machine);
+    const cascade = cascadeFor(program);
+    const nest = fusedNest(cascade, machine, {
+      outer: Object.keys(cascade.ranks).filter((r) => r.startsWith('b') || r.startsWith('h')),
+      across: 'p',
+      width: bq,
+      down: 'j',
+      group: tiles,
+      ...(spill === 1 && { spilled: new Set(['QK', 'SN', 'A']) }),
+      interleaved: true,
+    });
+    return [{ program, mapping: { ...onArrays(machine), nest } }];
+  },
+  reference: attentionReference,
+};
+
+/** Rows of scores that the shared store holds beside a block of keys and values and the rows' queries. */
+function rowsThatFit(op: Attention, machine: ResourceGraph): number {
+  const acc_B = bytesOf(sumsOf(op, machine)!);
+  const blocks_B = 2 * matrixSides(machine).y * op.head_dim * bytesOf(op.kv);
+  const row_B = op.kv_len * acc_B + op.head_dim * bytesOf(op.q) + 2 * acc_B;
+  return Math.floor((tileStoreOf(machine)!.capacity_B - blocks_B) / row_B);
+}
+
+function programOf(op: Attention, bq: number, machine: ResourceGraph): Program {
+  const acc = sumsOf(op, machine)!;
+  const { head_dim: d, kv_len } = op;
+  const { q, k, v, o, tq, qs, one, grid, queries, results, keys, scale } = queriesOf(op, acc, bq);
+  const tk = tile('tk', 'shared', op.kv, kv_len, d);
+  const tv = tile('tv', 'shared', op.kv, kv_len, d);
+  const QK = tile('QK', 'shared', acc, bq, kv_len);
+  const SN = { ...tile('SN', 'shared', acc, bq, kv_len), reuses: 'QK' };
+  const A = { ...tile('A', 'shared', op.kv, bq, kv_len), reuses: 'QK' };
+  const AV = tile('AV', 'register', op.o, bq, d);
+  const GM = one('GM');
+  const SD = one('SD');
+  return {
+    name: `attention_rows_kept[${bq}x${kv_len}x${d}]`,
+    tensors: [q, k, v, o],
+    tiles: [tq, qs, tk, tv, QK, SN, A, AV, GM, SD],
+    grid,
+    body: [
+      copy(queries, tq),
+      scale,
+      copy(keys(k, 0), tk),
+      map(ZERO, [], QK),
+      mma(qs, tk, QK, { tb: true }),
+      reduce('max', 1, QK, GM),
+      map(EXP2_SUB, [QK, GM], SN),
+      reduce('sum', 1, SN, SD),
+      map(DIV, [SN, SD], A),
+      copy(keys(v, 0), tv),
+      map(ZERO, [], AV),
+      mma(A, tv, AV),
+      copy(AV, results),
+    ],
+  };
+}
