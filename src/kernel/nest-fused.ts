@@ -114,6 +114,17 @@ function balance(
   }
 }
 
+/** What lies down the rows of an array: the layout's rank, or else the largest that the einsum has to itself. */
+function downOf(e: Einsum, cascade: Cascade, a: PeArray, layout: FusedLayout): string | undefined {
+  if (sidesOf(a).y === 1) return undefined;
+  if (layout.down !== undefined && e.ranks.includes(layout.down)) return layout.down;
+  const own = e.ranks.filter((r) => r !== layout.across && r !== layout.block && !layout.outer.includes(r));
+  return own.reduce<string | undefined>(
+    (best, r) => (best === undefined || cascade.ranks[r]! > cascade.ranks[best]! ? r : best),
+    undefined,
+  );
+}
+
 /** Cycles of an einsum over the run as it will be laid. */
 function cyclesOf(e: Einsum, a: PeArray, cascade: Cascade, machine: ResourceGraph, layout: FusedLayout): number {
   const { x, y } = sidesOf(a);
@@ -124,10 +135,11 @@ function cyclesOf(e: Einsum, a: PeArray, cascade: Cascade, machine: ResourceGrap
     const rate = unit.math[`${fn}:${dtype}`] ?? unit.math[fn];
     cycles += n * (rate ? (x * y) / rate.per_cycle : 1);
   }
+  const down = downOf(e, cascade, a, layout);
   let steps = 1;
   for (const r of e.ranks) {
     const extent = cascade.ranks[r]!;
-    const places = r === layout.across ? Math.min(layout.width, x) : r === layout.down ? y : 1;
+    const places = r === layout.across ? Math.min(layout.width, x) : r === down ? y : 1;
     steps *= Math.ceil(extent / places);
   }
   return steps * cycles;
@@ -295,7 +307,7 @@ function einsumNest(
     }
     return left;
   };
-  const rows = sidesOf(array).y > 1;
+  const down = downOf(e, cascade, array, layout);
   for (const r of e.ranks) {
     if (shared.has(r)) continue;
     const extent = cascade.ranks[r]!;
@@ -304,11 +316,13 @@ function einsumNest(
       if (!layout.block && group > 1) inTime.unshift({ rank: r, size: group });
       const left = spread(r, Math.min(layout.width, extent), 'x');
       if (left > 1) inTime.push({ rank: r, size: left });
-    } else if (r === layout.down && rows) {
+    } else if (r === down) {
       const left = spread(r, extent, 'y');
-      if (left > 1) (layout.block ? inTime : far).push({ rank: r, size: left });
+      if (left > 1) (layout.block || r !== layout.down ? inTime : far).push({ rank: r, size: left });
     } else inTime.push({ rank: r, size: extent });
   }
+  // what a block has had in the elements is not fetched again
+  const inBlock = layout.block !== undefined && e.ranks.includes(layout.block);
   const home: Record<string, string> = {};
   const near: Record<string, string> = {};
   const element: Record<string, string> = {};
@@ -326,7 +340,7 @@ function einsumNest(
       home[tensor] = at.home;
       // operands that tiles of a group share stay for all of them
       if (!ranksOfTensor(tensor, e).includes(layout.across)) near[tensor] = at.near;
-    } else if (place === 'near' && !(at.seen.has(tensor) && t.start !== undefined)) near[tensor] = at.near;
+    } else if (place === 'near' && !(inBlock && at.seen.has(tensor) && t.start !== undefined)) near[tensor] = at.near;
     else keepInElement(t);
   }
   const out = cascade.tensors.find((x) => x.name === e.out.tensor)!;
