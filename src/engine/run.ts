@@ -4,6 +4,7 @@ import type { ResourceGraph } from '../machine/graph.js';
 import type { Indices } from './event/indices.js';
 import { runEvent } from './event/run.js';
 import { MemoryState, type Stateful } from './event/stateful.js';
+import { runNestLaunch } from './nest/lay-out.js';
 import { evaluateSteady, runSteady } from './steady/steady.js';
 import type { Context, MemoryDetail, RunResult, Traffic } from './types.js';
 
@@ -36,7 +37,8 @@ export function runLaunches(
   options: RunOptions = {},
 ): RunResult[] {
   const run = ENGINES[fidelity](options);
-  return launches.map((l) => run(l, machine, context));
+  // nests have one engine at every fidelity
+  return launches.map((l) => (l.mapping.nest ? runNestLaunch(l, machine, context) : run(l, machine, context)));
 }
 
 /** Time and energy of launches in sequence under `steady`: the sums of `runLaunches`, without the records. */
@@ -48,7 +50,7 @@ export function evaluateLaunches(
   let time_s = 0;
   let energy_J = 0;
   for (const l of launches) {
-    const r = evaluateSteady(l, machine, context);
+    const r = l.mapping.nest ? runNestLaunch(l, machine, context) : evaluateSteady(l, machine, context);
     time_s += r.time_s;
     energy_J += r.energy_J;
   }

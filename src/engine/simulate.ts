@@ -10,6 +10,7 @@ import { compulsoryBytesOf, flopsOf, type Op, type Trace } from '../workload/op.
 import { runBound } from './bound.js';
 import type { Indices } from './event/indices.js';
 import type { Stateful } from './event/stateful.js';
+import { layOut } from './nest/lay-out.js';
 import { type Offload, offloadableBytes, type Streaming, streamingOf, waits } from './offload.js';
 import { addRecords, evaluateLaunches, inSequence, largest, runLaunches } from './run.js';
 import type { KernelSimulation, OpResult, Simulation } from './simulation.js';
@@ -172,6 +173,7 @@ function runOp(op: Op, machine: ResourceGraph, context: Context, options: OpOpti
       pins: options.pins?.[op.kind],
       context: JSON.stringify(context.reuse_B) + context.launch,
       evaluate: (launches) => evaluateLaunches(launches, machine, context),
+      layOut: (launch) => layOut(launch, machine, options.objective),
     });
     run = inSequence(runLaunches(choice.launches, machine, context, options.fidelity, options));
     options.onLaunches?.(choice.launches, context);
@@ -239,6 +241,7 @@ export function simulateKernel(
     kernels: options.kernels,
     context: JSON.stringify(context.reuse_B) + context.launch,
     evaluate: (launches: readonly Launch[]) => evaluateLaunches(launches, machine, context),
+    layOut: (launch) => layOut(launch, machine, options.objective ?? 'time'),
   });
   const runs = fidelity === 'bound' ? [bound] : runLaunches(choice.launches, machine, context, fidelity, options);
   const run = inSequence(runs);

@@ -27,6 +27,8 @@ export type Evaluate = (
 
 export interface MapOptions {
   readonly evaluate: Evaluate;
+  /** Lays a launch on arrays of processing elements, where the machine has them and the program allows. */
+  readonly layOut?: (launch: Launch) => Launch;
   readonly objective?: Objective;
   readonly pins?: Pins;
   /** Kernels to choose from, for what the library does not have; its own for ops of this kind when absent. */
@@ -97,6 +99,8 @@ interface Search {
   nearest: { kernel: AnyKernel; params: Params; misfit: Misfit } | undefined;
   /** First fault of a choice that the kernel cannot lay out at all. */
   fault: InputError | undefined;
+  /** First choice that arrays cannot hold. */
+  infeasible: InfeasibleError | undefined;
 }
 
 /**
@@ -114,11 +118,19 @@ export function mapOp(op: Op, machine: ResourceGraph, options: MapOptions): Choi
     misfits: 0,
     nearest: undefined,
     fault: undefined,
+    infeasible: undefined,
   };
+  const nests = new Set<string>();
   for (const kernel of kernels)
     for (const params of choicesOf(kernel, op, machine, options.pins)) {
-      const launches = laidOut(kernel, op, params, machine, search);
+      const launches = laidOut(kernel, op, params, machine, search, options.layOut);
       if (!launches) continue;
+      // programs that differ in their tiles alone have one nest
+      if (launches.every((l) => l.mapping.nest)) {
+        const same = JSON.stringify(launches.map((l) => l.mapping.nest));
+        if (nests.has(same)) continue;
+        nests.add(same);
+      }
       const result = options.evaluate(launches);
       if (!result) continue;
       search.tried++;
@@ -147,16 +159,22 @@ function laidOut(
   params: Params,
   machine: ResourceGraph,
   search: Search,
+  layOut: MapOptions['layOut'] = (l) => l,
 ): readonly Launch[] | undefined {
   let launches: readonly Launch[];
   try {
-    launches = kernel.build(op, params, machine);
+    launches = kernel.build(op, params, machine).map(layOut);
   } catch (e) {
+    if (e instanceof InfeasibleError) {
+      search.infeasible ??= e;
+      return undefined;
+    }
     if (!(e instanceof InputError)) throw e;
     search.fault ??= new InputError(e.message, `${kernel.name} ${show(params)}`);
     return undefined;
   }
   for (const launch of launches) {
+    if (launch.mapping.nest) continue;
     const fit = residency(launch, machine);
     if (isMisfit(fit)) {
       search.misfits++;
@@ -223,6 +241,7 @@ function failure(
     );
   }
   if (fault) return fault;
+  if (search.infeasible) return search.infeasible;
   const why = rejected.length > 0 ? rejected.join('; ') : 'no candidate could be evaluated';
   return new InfeasibleError(`${op.kind} '${op.name}' cannot run on ${machine.name}: ${why}`);
 }

@@ -14,6 +14,7 @@ import { bytesOf } from '../base/dtype.js';
 import { InfeasibleError } from '../base/errors.js';
 import { type OperandRole, type PeArray, type ResourceGraph, tileStoreOf, type Unit } from '../machine/graph.js';
 import { ranksOf } from './cascade.js';
+import { passesOf } from './cascade-passes.js';
 import type { Cascade, CascadeTensor, Einsum } from './einsum.js';
 import type { EinsumNest, Nest, NestLevel, NestLoop, Stage } from './nest.js';
 
@@ -33,8 +34,8 @@ export interface FusedLayout {
   readonly stages?: readonly (readonly string[])[];
   /** Tensors that go from one array straight to the other. */
   readonly direct?: ReadonlySet<string>;
-  /** Intermediate tensors that wait in the home store. */
-  readonly spilled?: ReadonlySet<string>;
+  /** Without blocks: what later passes need waits in the home store, not in the shared one. */
+  readonly spill?: boolean;
   /** Whether tiles of a group take turns on the arrays, so that none waits for its own results. */
   readonly interleaved: boolean;
 }
@@ -77,7 +78,8 @@ function assign(cascade: Cascade, machine: ResourceGraph, layout: FusedLayout): 
     const wide = matrix && canDo(machine, matrix, e, cascade) ? matrix : undefined;
     const narrow = canDo(machine, lanes, e, cascade) ? lanes : undefined;
     const fills = layout.down !== undefined && e.ranks.includes(layout.down);
-    const once = layout.block !== undefined && !e.ranks.includes(layout.block);
+    const turns = layout.block ?? layout.down;
+    const once = turns !== undefined && !e.ranks.includes(turns);
     if (wide && narrow && once && !fills) free.push(e);
     const pick = fills ? (wide ?? narrow) : (narrow ?? wide);
     if (!pick)
@@ -151,7 +153,8 @@ export function fusedNest(cascade: Cascade, machine: ResourceGraph, layout: Fuse
   const near = tileStoreOf(machine)!;
   const home = machine.stores.find((s) => s.role === 'home')!.id;
   const level = arraysOf(machine).lanes.levels.find((l) => l.stores.includes(near.id))!.id;
-  const where = placement(cascade, on, layout);
+  const passes = passesOver(cascade, layout);
+  const where = placement(cascade, on, layout, passes);
   const tiles = Math.ceil(cascade.ranks[layout.across]! / layout.width);
   const group = layout.group ?? largestGroup(cascade, machine, layout, where, tiles);
   const loop = (rank: string, size: number): NestLoop => ({ rank, size });
@@ -168,6 +171,7 @@ export function fusedNest(cascade: Cascade, machine: ResourceGraph, layout: Fuse
     ...(layout.block ? [{ level, loops: [loop(layout.across, group)], keeps: {} }] : []),
   ];
   const touched = new Map<PeArray, Set<string>>();
+  const fetched = new Set<string>();
   const nests = new Map(
     cascade.einsums.map((e) => {
       const array = on.get(e.name)!;
@@ -175,7 +179,15 @@ export function fusedNest(cascade: Cascade, machine: ResourceGraph, layout: Fuse
       if (!seen) touched.set(array, (seen = new Set()));
       return [
         e.name,
-        einsumNest(e, cascade, machine, array, layout, group, { home, level, near: near.id, where, seen }),
+        einsumNest(e, cascade, machine, array, layout, group, {
+          home,
+          level,
+          near: near.id,
+          where,
+          seen,
+          fetched,
+          fly: (t) => onTheFly(t, e, cascade, on, layout, passes),
+        }),
       ] as const;
     }),
   );
@@ -193,42 +205,64 @@ function placement(
   cascade: Cascade,
   on: ReadonlyMap<string, PeArray>,
   layout: FusedLayout,
+  passes: ReadonlyMap<string, number>,
 ): ReadonlyMap<string, Place> {
   const out = new Map<string, Place>();
+  const { block } = layout;
   for (const t of cascade.tensors) {
     const makers = cascade.einsums.filter((e) => e.out.tensor === t.name);
-    const users = cascade.einsums.filter((e) =>
-      [...e.ins, ...(e.init ? [e.init] : [])].some((a) => a.tensor === t.name),
-    );
-    const arrays = new Set([...makers, ...users].map((e) => on.get(e.name)));
-    const lives =
-      t.start !== undefined ||
-      [...makers, ...users].some(
-        (e) =>
-          layout.block !== undefined &&
-          !ranksOfTensor(t.name, e).includes(layout.block) &&
-          e.ranks.includes(layout.block),
-      );
-    if (t.home || layout.spilled?.has(t.name)) out.set(t.name, 'home');
-    else if (!lives && (arrays.size === 1 || layout.direct?.has(t.name)) && inElement(t.name, makers, users, layout))
-      out.set(t.name, 'element');
-    else out.set(t.name, 'near');
+    const users = cascade.einsums.filter((e) => readsOf(e).includes(t.name));
+    const all = [...makers, ...users];
+    const oneArray = new Set(all.map((e) => on.get(e.name))).size === 1;
+    const direct = layout.direct?.has(t.name) === true;
+    if (t.home) out.set(t.name, 'home');
+    else if (block !== undefined) {
+      const lives =
+        t.start !== undefined || all.some((e) => e.ranks.includes(block) && !ranksOfTensor(t.name, e).includes(block));
+      out.set(t.name, !lives && (oneArray || direct) ? 'element' : 'near');
+    } else {
+      // what is used as it comes needs no place; what is one number of a row stays where it is made
+      const passing = users.every((e) => onTheFly(t.name, e, cascade, on, layout, passes));
+      const scalar =
+        oneArray &&
+        all.every((e) => e.ranks.filter((r) => innerTo(layout, r)).every((r) => !ranksOfTensor(t.name, e).includes(r)));
+      out.set(t.name, passing || scalar ? 'element' : layout.spill && hasKey(t.name, all, layout) ? 'home' : 'near');
+    }
   }
   return out;
 }
 
+const readsOf = (e: Einsum): string[] => [...e.ins, ...(e.init ? [e.init] : [])].map((a) => a.tensor);
+const innerTo = (layout: FusedLayout, r: string): boolean => r !== layout.across && !layout.outer.includes(r);
+const hasKey = (name: string, all: readonly Einsum[], layout: FusedLayout): boolean =>
+  layout.down !== undefined && all.some((e) => ranksOfTensor(name, e).includes(layout.down!));
+
+/** Whether lanes take values as they are made, in the pass that makes them; what is put away passes arrays' edges too. */
+function onTheFly(
+  name: string,
+  e: Einsum,
+  cascade: Cascade,
+  on: ReadonlyMap<string, PeArray>,
+  layout: FusedLayout,
+  passes: ReadonlyMap<string, number>,
+): boolean {
+  const maker = cascade.einsums.find((x) => x.out.tensor === name);
+  if (!maker || !e.ranks.some((r) => innerTo(layout, r) && ranksOfTensor(name, e).includes(r))) return false;
+  const lanes = sidesOf(on.get(e.name)!).y === 1 || layout.spill === true;
+  return lanes && hasKey(name, [e], layout) && passes.get(e.name) === passes.get(maker.name);
+}
+
+/** Passes of einsums over the rank that lies down the rows, or over whatever rows reduce. */
+function passesOver(cascade: Cascade, layout: FusedLayout): ReadonlyMap<string, number> {
+  const key =
+    layout.block ??
+    layout.down ??
+    cascade.einsums.flatMap((e) => (e.reduce === 'none' ? [] : e.ranks.filter((r) => !ranksOf(e.out).includes(r))))[0];
+  return key === undefined ? new Map() : passesOf(cascade, key).of;
+}
+
 const ranksOfTensor = (name: string, e: Einsum): string[] =>
   [e.out, ...e.ins].filter((a) => a.tensor === name).flatMap(ranksOf);
-
-/** Whether each element holds but one value of it at a time, or the few of an inner rank. */
-const inElement = (name: string, makers: readonly Einsum[], users: readonly Einsum[], layout: FusedLayout): boolean =>
-  [...makers, ...users].every((e) => {
-    const own = ranksOfTensor(name, e);
-    const inner = e.ranks.filter(
-      (r) => r !== layout.across && r !== layout.down && r !== layout.block && !layout.outer.includes(r),
-    );
-    return layout.block !== undefined || inner.every((r) => !own.includes(r)) || layout.direct?.has(name) === true;
-  });
 
 /** Most tiles of a group that fit: a divisor of all of them. */
 function largestGroup(
@@ -248,7 +282,17 @@ function largestGroup(
     const ranks = new Set(ranksOf(access).filter((r) => r !== layout.block && !layout.outer.includes(r)));
     const ofTile = ranks.delete(layout.across);
     const reused = place === 'home' && !ofTile && t.role !== 'output';
-    if (place !== 'near' && !reused) continue;
+    // operands of several passes, and sums that blocks add to
+    const summed = cascade.einsums.some(
+      (e) =>
+        e.out.tensor === t.name &&
+        layout.down !== undefined &&
+        e.reduce !== 'none' &&
+        e.ranks.includes(layout.down) &&
+        !ranks.has(layout.down),
+    );
+    const again = !layout.block && !layout.spill && usersOf(t.name, cascade) > 1;
+    if (place !== 'near' && !reused && !(place === 'home' && !layout.block && (again || summed))) continue;
     const words = [...ranks].reduce(
       (n, r) => n * (reused && r === layout.down ? Math.min(cascade.ranks[r]!, rows) : cascade.ranks[r]!),
       1,
@@ -271,6 +315,8 @@ function largestGroup(
   return best;
 }
 
+const usersOf = (tensor: string, c: Cascade): number => c.einsums.filter((e) => readsOf(e).includes(tensor)).length;
+
 interface Surroundings {
   readonly home: string;
   readonly level: string;
@@ -278,6 +324,10 @@ interface Surroundings {
   readonly where: ReadonlyMap<string, Place>;
   /** Tensors that the array has had in its elements since the block began. */
   readonly seen: Set<string>;
+  /** Operands from the home store that an earlier einsum has brought near. */
+  readonly fetched: Set<string>;
+  /** Whether the einsum at hand takes a tensor as it is made. */
+  fly(tensor: string): boolean;
 }
 
 function einsumNest(
@@ -336,12 +386,17 @@ function einsumNest(
   for (const { tensor } of [...e.ins, ...(e.init ? [e.init] : [])]) {
     const t = cascade.tensors.find((x) => x.name === tensor)!;
     const place = at.where.get(tensor);
-    if (place === 'home') {
-      home[tensor] = at.home;
-      // operands that tiles of a group share stay for all of them
-      if (!ranksOfTensor(tensor, e).includes(layout.across)) near[tensor] = at.near;
+    if (!layout.block && at.fly(tensor)) {
+      // taken as it is made
+    } else if (place === 'home') {
+      const again = !layout.block && !layout.spill && usersOf(tensor, cascade) > 1;
+      if (!(again && at.fetched.has(tensor))) home[tensor] = at.home;
+      // operands that tiles of a group, or later passes, share stay for all of them
+      if (again || !ranksOfTensor(tensor, e).includes(layout.across)) near[tensor] = at.near;
+      at.fetched.add(tensor);
     } else if (place === 'near' && !(inBlock && at.seen.has(tensor) && t.start !== undefined)) near[tensor] = at.near;
-    else keepInElement(t);
+    // operands are latched where they are used
+    keepInElement(t);
   }
   const out = cascade.tensors.find((x) => x.name === e.out.tensor)!;
   const results = new Set(ranksOf(e.out));

@@ -67,7 +67,10 @@ export interface EinsumNest {
   readonly sparsity?: Sparsity;
 }
 
-/** Einsums in flight together, each on its unit; those of one unit take turns. */
+/**
+ * Einsums in flight together, each on its unit; those of one unit take turns. An einsum that lacks the rank of a shared
+ * loop is done once for all of the loop's trips.
+ */
 export interface Stage {
   readonly nests: readonly EinsumNest[];
 }

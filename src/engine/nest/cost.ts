@@ -92,16 +92,30 @@ export class NestCost {
 
   /** The first store that overflows, or -1; to be called after the core's tiles are known. */
   overflow(loops: Loops): number {
-    const { core, stores, used_B, where, problem } = this;
+    const { core, stores, used_B, where } = this;
     used_B.fill(0);
     for (let l = 0; l < core.L; l++)
       for (let k = 0; k < core.K; k++) {
         const s = where[l * core.K + k]!;
-        if (s >= 0 && loops.keep[l * core.K + k])
-          used_B[s]! += core.tile[l * core.K + k]! * wordBytes(stores[s]!, problem.tensors[k]!.element_B);
+        if (s >= 0 && loops.keep[l * core.K + k]) used_B[s]! += this.extra_B(loops, l, k, s);
       }
     for (let s = 0; s < stores.length; s++) if (used_B[s]! > stores[s]!.capacity_B) return s;
     return -1;
+  }
+
+  /** Bytes of a tile, as far as no earlier tensor of its storage has taken them. */
+  private extra_B(loops: Loops, l: number, k: number, s: number): number {
+    const { core, stores, where, problem } = this;
+    const { tensors } = problem;
+    const at = l * core.K;
+    const bytes = core.tile[at + k]! * wordBytes(stores[s]!, tensors[k]!.element_B);
+    const { storage } = tensors[k]!.of;
+    if (storage === undefined) return bytes;
+    let taken = 0;
+    for (let x = 0; x < k; x++)
+      if (tensors[x]!.of.storage === storage && where[at + x] === s && loops.keep[at + x])
+        taken = Math.max(taken, core.tile[at + x]! * wordBytes(stores[s]!, tensors[x]!.element_B));
+    return Math.max(0, bytes - taken);
   }
 
   run(loops: Loops): void {

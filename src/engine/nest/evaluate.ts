@@ -2,7 +2,7 @@
  * A nest of stages. Within a stage each unit does its einsums one after another while the units work side by side;
  * stages follow one another inside the shared loops. Stores serve all einsums: their traffic adds up over the run.
  *
- *   cycles = max( epochs · Σ_stages max_units Σ_einsums cycles ,  max_stores Σ_einsums words ÷ bandwidth )
+ *   cycles = max( epochs · Σ_stages max_units Σ_einsums cycles + stalls ,  max_stores Σ_einsums words ÷ bandwidth )
  */
 import type { Cascade } from '../../kernel/einsum.js';
 import type { Nest } from '../../kernel/nest.js';
@@ -26,7 +26,8 @@ export function evaluateNest(nest: Nest, cascade: Cascade, graph: ResourceGraph)
   });
   const compute_cycles = epochs * paced.reduce((n, s) => n + s.cycles, 0);
   const parts: Record<string, number> = {};
-  let cycles = compute_cycles;
+  const stall_cycles = stalls(nest, cascade, graph, epochs, compute_cycles);
+  let cycles = compute_cycles + stall_cycles;
   let bound_by = busiestUnit(paced);
   const store_busy_cycles: Record<string, number> = {};
   for (const [store, moved] of trafficOf(einsums, cascade, graph))
@@ -55,6 +56,7 @@ export function evaluateNest(nest: Nest, cascade: Cascade, graph: ResourceGraph)
     epochs,
     stages: paced,
     compute_cycles,
+    stall_cycles,
     store_cycles,
     store_busy_cycles,
     cycles,
@@ -81,6 +83,35 @@ function cyclesOf({ read_B, write_B, instances }: Moved, id: string, graph: Reso
   const read = read_B / instances / read_B_per_cycle;
   const write = write_B / instances / write_B_per_cycle;
   return store.shared_port ? read + write : Math.max(read, write);
+}
+
+/**
+ * What stages wait for results that places combine on the way: a chain takes a cycle a place, a tree one for each halving.
+ * Epochs in flight beside it fill the wait with their own work.
+ */
+function stalls(nest: Nest, cascade: Cascade, graph: ResourceGraph, epochs: number, compute_cycles: number): number {
+  let waits = 0;
+  nest.stages.forEach(({ nests }, s) => {
+    const later = new Set(nest.stages.slice(s + 1).flatMap((x) => x.nests.map((n) => n.einsum)));
+    const users = cascade.einsums.filter((e) => later.has(e.name));
+    let longest = 0;
+    for (const n of nests) {
+      const { out } = cascade.einsums.find((e) => e.name === n.einsum)!;
+      const kept = new Set(out.at.flatMap((c) => c.terms.map((t) => t.rank)));
+      if (!users.some((e) => e.ins.some((a) => a.tensor === out.tensor))) continue;
+      const array = graph.arrays!.find((a) => a.unit === n.unit)!;
+      let depth = 0;
+      for (const { level, loops } of n.levels) {
+        const { reduce, tree } = array.levels.find((l) => l.id === level)!.network;
+        for (const { rank, size, spatial } of loops)
+          if (spatial && reduce[spatial] && !kept.has(rank)) depth += tree ? Math.ceil(Math.log2(size)) : size;
+      }
+      longest = Math.max(longest, depth);
+    }
+    waits += longest;
+  });
+  const others = ((nest.in_flight ?? 1) - 1) * (compute_cycles / epochs);
+  return epochs * Math.max(0, waits - others);
 }
 
 /** Skew of the operands across systolic arrays: the last place starts, and the first ends, that much apart. */

@@ -54,13 +54,10 @@ export function loopsOf(problem: Problem, nest: EinsumNest, shared: readonly Nes
       for (const { loops: own } of here)
         for (const { rank, size, spatial: along } of own) {
           if ((along !== undefined) !== spatial || size === 1) continue;
-          // a shared loop over a rank that this einsum lacks repeats the whole of it
-          loops.push(
-            ranks.get(rank) ?? ranks.size,
-            size,
-            l,
-            along === undefined ? TIME : along === 'x' ? ACROSS_X : ACROSS_Y,
-          );
+          // an einsum that lacks the rank of a shared loop is done once for all of its trips
+          const r = ranks.get(rank);
+          if (r === undefined) continue;
+          loops.push(r, size, l, along === undefined ? TIME : along === 'x' ? ACROSS_X : ACROSS_Y);
         }
     problem.tensors.forEach((t, k) => {
       if (here.some((x) => x.keeps[t.name] !== undefined)) loops.keep[l * problem.tensors.length + k] = 1;

@@ -119,6 +119,8 @@ export interface NestResult {
   readonly stages: readonly { readonly cycles: number; readonly by_unit: Readonly<Record<string, number>> }[];
   /** Epochs × Σ stages. */
   readonly compute_cycles: number;
+  /** Beside them: waits for results that places combine on the way, where no other epoch fills them. */
+  readonly stall_cycles: number;
   /** Per store: its traffic ÷ its bandwidth, the einsums' together. */
   readonly store_cycles: Readonly<Record<string, number>>;
   /** Per store: cycles that its instances in use are busy, evenly spread; 0 where bandwidth is no limit. */

@@ -125,3 +125,14 @@ export function cascadeFor(program: Program): Cascade {
   if (!hasCascade(cascade)) throw new Error(`${program.name}: ${cascade.reason}`);
   return cascade;
 }
+
+/** The rank of the keys in a cascade of whole rows: what the second dim of k and v runs along. */
+export function keysRank(cascade: Cascade): string {
+  for (const { ins } of cascade.einsums)
+    for (const { tensor, at } of ins) if (tensor === 'k' || tensor === 'v') return at[1]!.terms[0]!.rank;
+  throw new Error(`${cascade.name} reads neither keys nor values`);
+}
+
+/** Ranks of batch and heads. */
+export const outerRanks = (cascade: Cascade): string[] =>
+  Object.keys(cascade.ranks).filter((r) => r.startsWith(B.var) || r.startsWith(H.var));

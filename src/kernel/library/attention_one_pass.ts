@@ -18,8 +18,10 @@ import {
   divisorUpTo,
   EXP2_SUB,
   J,
+  keysRank,
   matrixSides,
   onArrays,
+  outerRanks,
   queriesOf,
   sumsOf,
 } from './attention_array.js';
@@ -42,6 +44,9 @@ type Sizes = Params & Record<keyof typeof PARAMS, number>;
 
 /** Where the running maximum starts: below every score. */
 const START = mapFn('start', 0, -1e30);
+
+/** Sums that leave the array's edge into the lanes. */
+const DIRECT: ReadonlySet<string> = new Set(['SLNV']);
 
 /** Stages of an epoch where the array does all that is as large as the scores (the paper's figure of its pipeline). */
 const INTERLEAVED = [
@@ -75,12 +80,13 @@ export const attention_one_pass: Kernel<'attention'> = {
     const block = cascade.ranks['j0'] !== undefined;
     const wide = machine.units.some((u) => u.id === machine.arrays![0]!.unit && u.math['exp2'] && u.math['max']);
     const nest = fusedNest(cascade, machine, {
-      outer: Object.keys(cascade.ranks).filter((r) => r.startsWith('b') || r.startsWith('h')),
+      outer: outerRanks(cascade),
       across: 'p',
       width: bq,
-      down: block ? 'j0' : 'j',
+      down: block ? 'j0' : keysRank(cascade),
       ...(block && { block: 'j' }),
-      ...(wide && { stages: interleave ? INTERLEAVED : ALONE, direct: new Set(['SLNV']) }),
+      direct: DIRECT,
+      ...(wide && { stages: interleave ? INTERLEAVED : ALONE }),
       interleaved: interleave === 1,
     });
     return [{ program, mapping: { ...onArrays(machine), nest } }];

@@ -16,8 +16,10 @@ import {
   cascadeFor,
   DIV,
   EXP2_SUB,
+  keysRank,
   matrixSides,
   onArrays,
+  outerRanks,
   queriesOf,
   sumsOf,
 } from './attention_array.js';
@@ -54,12 +56,12 @@ export const attention_rows_kept: Kernel<'attention'> = {
     const program = programOf(op, bq, machine);
     const cascade = cascadeFor(program);
     const nest = fusedNest(cascade, machine, {
-      outer: Object.keys(cascade.ranks).filter((r) => r.startsWith('b') || r.startsWith('h')),
+      outer: outerRanks(cascade),
       across: 'p',
       width: bq,
-      down: 'j',
+      down: keysRank(cascade),
       group: tiles,
-      ...(spill === 1 && { spilled: new Set(['QK', 'SN', 'A']) }),
+      spill: spill === 1,
       interleaved: true,
     });
     return [{ program, mapping: { ...onArrays(machine), nest } }];

@@ -9,6 +9,7 @@ import { attention_backward_unfused } from './attention_backward_unfused.js';
 import { attention_fused } from './attention_fused.js';
 import { attention_keys_outer } from './attention_keys_outer.js';
 import { attention_one_pass } from './attention_one_pass.js';
+import { attention_phases } from './attention_phases.js';
 import { attention_rows_kept } from './attention_rows_kept.js';
 import { attention_small_memory } from './attention_small_memory.js';
 import { attention_split } from './attention_split.js';
@@ -55,6 +56,7 @@ export const KERNELS = {
   attention_keys_outer,
   attention_one_pass,
   attention_rows_kept,
+  attention_phases,
   attention_backward_fused,
   attention_backward_two_sweeps,
   attention_backward_unfused,

@@ -17,6 +17,9 @@ describe('the library', () => {
       'attention_unfused',
       'attention_small_memory',
       'attention_keys_outer',
+      'attention_one_pass',
+      'attention_rows_kept',
+      'attention_phases',
     ]);
     expect(() => kernelsNamed('attenton')).toThrow("did you mean 'attention'");
   });

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { openMachine } from '../../../src/cli/files.js';
+import { cascadeOf, hasCascade } from '../../../src/kernel/cascade.js';
+import { interpret } from '../../../src/kernel/interpret.js';
+import type { Kernel, Params } from '../../../src/kernel/kernel.js';
+import { attentionReference } from '../../../src/kernel/library/attention_op.js';
+import { kernelByName } from '../../../src/kernel/library/index.js';
+import type { OpOf } from '../../../src/workload/op.js';
+import { evaluateCascade, flopsOfCascade } from '../evaluate-cascade.js';
+import { WARPS } from '../machines.js';
+import { distance, inputsOf, runLaunches } from './run.js';
+
+type Case = readonly [kernel: string, machine: string, params: Params];
+const CASES: readonly Case[] = [
+  ['attention_one_pass', 'fusemax', { bq: 16, bkv: 8, interleave: 1 }],
+  ['attention_one_pass', 'fusemax-cascade', { bq: 24, bkv: 24, interleave: 0 }],
+  ['attention_rows_kept', 'flat', { bq: 16, tiles: 2, spill: 0 }],
+  ['attention_phases', 'flat', { bq: 16 }],
+];
+const SHAPE = { batch: 2, heads: 4, kv_heads: 2, q_len: 48, kv_len: 24, head_dim: 8 };
+
+async function build([name, machine, params]: Case, shape = SHAPE) {
+  const kernel = kernelByName(name) as Kernel;
+  const { graph } = await openMachine(machine);
+  const op = kernel.toOp(shape, 'fp16') as OpOf<'attention'>;
+  return { op, launches: kernel.build(op, params, graph) };
+}
+
+describe.each(CASES)('%s on %s, %o', (...c) => {
+  it('gives the reference result', async () => {
+    const { op, launches } = await build(c);
+    const inputs = inputsOf(launches);
+    expect(distance(runLaunches(launches, inputs)['o']!, attentionReference(op, inputs)['o']!)).toBeLessThan(1e-9);
+  });
+  it('its cascades compute what its programs do, operation by operation', async () => {
+    const { launches } = await build(c);
+    const memory: Record<string, Float64Array> = inputsOf(launches);
+    for (const { program } of launches) {
+      const cascade = cascadeOf(program);
+      if (!hasCascade(cascade)) throw new Error(cascade.reason);
+      const given = Object.fromEntries(
+        program.tensors.flatMap((t) => (memory[t.name] ? [[t.name, memory[t.name]!]] : [])),
+      );
+      const run = interpret(program, given);
+      // what an earlier launch left is an input here
+      const tensors = program.tensors.map((t) => (memory[t.name] ? { ...t, role: 'input' as const } : t));
+      const found = evaluateCascade(cascade, tensors, given);
+      for (const t of tensors)
+        if (t.role !== 'input') expect(distance(found[t.name]!, run.outputs[t.name]!), t.name).toBeLessThan(1e-9);
+      // a reduction of n takes n operations here, n − 1 there
+      expect(Math.abs(flopsOfCascade(cascade) / run.flops_executed - 1)).toBeLessThan(0.02);
+      Object.assign(memory, run.outputs);
+    }
+  });
+});
+
+it('says why it does not apply', async () => {
+  const kernel = kernelByName('attention_one_pass') as Kernel;
+  const op = kernel.toOp({ heads: 1, q_len: 16, head_dim: 8 }, 'fp16') as OpOf<'attention'>;
+  const { graph } = await openMachine('fusemax');
+  expect(kernel.rejects(op, WARPS)).toMatch(/no arrays/);
+  expect(kernel.rejects({ ...op, causal: true }, graph)).toMatch(/different keys/);
+  expect(kernel.rejects(op, graph)).toBeUndefined();
+});
