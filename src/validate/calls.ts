@@ -12,6 +12,7 @@ import type { ResourceGraph } from '../machine/graph.js';
 import type { Activation, ElementwiseFn, Op, OpOf } from '../workload/op.js';
 import { decodeKernel, decodePins, prefillPins } from './attention-kernels.js';
 import { layerNormPins, type NamedLaunch, sgemmPins, softmaxPins } from './named-kernels.js';
+import { diffusionRow, energyRow, phasesRow, type Served } from './served.js';
 
 export interface Call {
   /** Main op last; helpers before it in order. */
@@ -41,6 +42,8 @@ export interface TableKind {
   readonly name: string;
   readonly columns: readonly string[];
   call(row: Row): Call | Skip;
+  /** Instead of a call: what a row says of a whole model. */
+  readonly served?: (row: Row) => Served | Skip;
 }
 
 const base = { id: 'op', repeat: 1, deps: [] as string[] };
@@ -391,6 +394,8 @@ function operatorRow(row: Row): Call | Skip {
   return { skip: `unknown kernel '${kernel}'` };
 }
 
+const notACall = (): Skip => ({ skip: 'a whole model' });
+
 /** In the order they are tried: the first whose columns are all there. */
 export const TABLES: readonly TableKind[] = [
   {
@@ -437,4 +442,22 @@ export const TABLES: readonly TableKind[] = [
   { name: 'fp32 matmul', columns: ['device', 'op', 'B', 'M', 'N', 'K', 'latency_ms'], call: fp32Row },
   { name: 'fp32 rows', columns: ['device', 'op', 'B', 'H', 'latency_ms'], call: fp32Row },
   { name: 'operators', columns: ['kernel', 'dim0', 'dim1', 'dim2', 'value', 'unit'], call: operatorRow },
+  {
+    name: 'model phases',
+    columns: ['model', 'prompt_size', 'batch_size', 'token_size', 'prompt_time', 'token_time', 'tensor_parallel'],
+    call: notACall,
+    served: phasesRow,
+  },
+  {
+    name: 'model energy',
+    columns: ['model_id', 'num_gpus', 'avg_batch_size', 'avg_output_len', 'energy_per_token_joules', 'median_itl_ms'],
+    call: notACall,
+    served: energyRow,
+  },
+  {
+    name: 'diffusion energy',
+    columns: ['model_id', 'num_gpus', 'batch_size', 'batch_latency_s', 'avg_power_watts', 'inference_steps'],
+    call: notACall,
+    served: diffusionRow,
+  },
 ];

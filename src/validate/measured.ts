@@ -1,9 +1,13 @@
 /** A table of measured times beside the simulator: every row predicted, errors by group, and two baselines on the same rows. */
 import { csvFormat } from 'd3-dsv';
+import { InputError } from '../base/errors.js';
 import { Mapper } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
-import type { Call, Row, TableKind } from './calls.js';
+import type { Trace } from '../workload/op.js';
+import type { Call, Row, Skip, TableKind } from './calls.js';
+import { ModelRuns, servedCsv } from './model-runs.js';
 import { callOf, isInfeasible, type Mapped, mapCall, predictCall, readTable, timeOf } from './predict.js';
+import type { Served } from './served.js';
 import { ASSUMED_SPREAD, classesOf, intervalOf, type SpreadTable } from './spread.js';
 import { type Errors, errorsOf, kendallTau } from './statistics.js';
 
@@ -23,6 +27,9 @@ export interface MeasuredRow {
   readonly kernel?: string;
   readonly tile?: string;
   readonly bound_by?: string;
+  /** Of a row of a whole model: which of its figures this is; the values are in `unit` then. */
+  readonly quantity?: string;
+  readonly unit?: 's' | 'J' | 'W';
   /** The roofline, and the roofline at a constant efficiency of 0.8 with 3 µs. */
   readonly roofline_s?: number;
   readonly power_W?: number;
@@ -61,8 +68,13 @@ export interface MeasuredReport extends Errors {
     kernel: string;
     tile: string;
     bound_by: string;
+    /** Of whole models: what the two values are, in thousandths of `unit`. */
+    quantity?: string;
+    unit?: string;
   }[];
   readonly skipped: Record<string, number>;
+  /** Mean power of the rows that say what was measured. */
+  readonly power?: Errors;
   readonly named?: NamedKernels;
   /** Share of the measured values inside the 90 % interval. */
   readonly inside: number;
@@ -75,6 +87,8 @@ export interface MeasuredOptions {
   readonly mapper?: Mapper;
   /** How far predictions for this machine are off. */
   readonly spread?: SpreadTable;
+  /** Opens a workload by its text, for tables of whole models. */
+  readonly open?: (workload: string) => Trace;
 }
 
 export function predictTable(
@@ -85,6 +99,7 @@ export function predictTable(
 ): { rows: MeasuredRow[]; kind: TableKind; columns: string[] } {
   const { kind, rows, columns } = readTable(text, file);
   const mapper = options.mapper ?? new Mapper();
+  if (kind.served) return { rows: servedRows(rows, kind.served, file, machine, mapper, options), kind, columns };
   const out = rows.map((row, i): MeasuredRow => {
     options.onProgress?.(i, rows.length);
     const call = callOf(kind, row, `${file}:${i + 2}`, options.device);
@@ -97,6 +112,36 @@ export function predictTable(
     }
   });
   return { rows: out, kind, columns };
+}
+
+/** A MeasuredRow for each figure of each row. */
+function servedRows(
+  rows: readonly Row[],
+  served: NonNullable<TableKind['served']>,
+  file: string,
+  machine: ResourceGraph,
+  mapper: Mapper,
+  options: MeasuredOptions,
+): MeasuredRow[] {
+  const model = new ModelRuns(machine, mapper, options.open);
+  return rows.flatMap((row, i): MeasuredRow[] => {
+    options.onProgress?.(i, rows.length);
+    let s: Served | Skip;
+    try {
+      s = served(row);
+    } catch (e) {
+      throw new InputError((e as Error).message, `${file}:${i + 2}`);
+    }
+    if ('skip' in s) return [{ row, skip_reason: s.skip }];
+    if (s.device && options.device && s.device !== options.device)
+      return [{ row, skip_reason: `measured on ${s.device}` }];
+    try {
+      return model.figuresOf(row, s).map((r) => withInterval(r, options.spread ?? ASSUMED_SPREAD));
+    } catch (e) {
+      if (isInfeasible(e)) return [{ row, group: s.group, skip_reason: e.message }];
+      throw e;
+    }
+  });
 }
 
 export function predictRow(
@@ -168,6 +213,7 @@ export function summarise(rows: readonly MeasuredRow[], machine: string, table: 
   }
   const skipped: Record<string, number> = {};
   for (const r of rows) if (r.skip_reason) skipped[r.skip_reason] = (skipped[r.skip_reason] ?? 0) + 1;
+  const withPower = done.filter((r) => r.measured_power_W !== undefined);
   const inside = done.filter((r) => r.measured_s! >= r.lo_s! && r.measured_s! <= r.hi_s!).length;
   const worst = [...done]
     .sort(
@@ -197,8 +243,15 @@ export function summarise(rows: readonly MeasuredRow[], machine: string, table: 
       kernel: r.kernel!,
       tile: r.tile!,
       bound_by: r.bound_by!,
+      ...(r.quantity && { quantity: r.quantity, unit: r.unit }),
     })),
     skipped,
+    ...(withPower.length > 0 && {
+      power: errorsOf(
+        withPower.map((r) => r.power_W!),
+        withPower.map((r) => r.measured_power_W!),
+      ),
+    }),
     ...(done.some((r) => r.named) && { named: namedKernels(done) }),
     inside: done.length > 0 ? inside / done.length : 0,
   };
@@ -208,6 +261,7 @@ export function summarise(rows: readonly MeasuredRow[], machine: string, table: 
 export function rowsCsv(rows: readonly MeasuredRow[], columns: readonly string[]): string {
   const added = ['predicted_ms', 'lo_ms', 'hi_ms', 'kernel', 'tile', 'bound_by', 'skip_reason'];
   const milli = (s: number | undefined): string => (s === undefined ? '' : String(s * 1e3));
+  if (rows.some((r) => r.quantity)) return servedCsv(rows, columns);
   return csvFormat(
     rows.map((r) => ({
       ...r.row,

@@ -14,6 +14,7 @@ import { emit } from '../output.js';
 import { startProgress } from '../progress.js';
 import { bold, plainTable } from '../style.js';
 import type { DeviceValidateOptions } from '../validate-device.js';
+import { openTrace } from '../workload.js';
 
 interface Options extends DeviceValidateOptions {
   readonly measured?: string;
@@ -61,6 +62,7 @@ export function define(command: Command): void {
       try {
         const { rows, kind, columns } = predictTable(text, options.measured, machine.graph, {
           device: options.device,
+          open: openTrace,
           spread: machine.uncertainty,
           onProgress: (done) => progress.update(done),
         });
@@ -125,13 +127,16 @@ function reportText(report: MeasuredReport): string {
         ...baselines.map((b) => share(g.baselines[b]!.mape)),
       ]),
     ),
+    ...(report.power
+      ? [`mean power: mean error ${quantity(report.power.mape, '%')}, bias ${quantity(report.power.bias, '%')}`]
+      : []),
     ...(report.named ? [namedText(report.named)] : []),
     plainTable(
       ['Furthest off', 'Measured', 'Predicted', 'Error', 'Kernel', 'Bound by'],
       report.worst.map((w) => [
         Object.values(w.row).slice(0, 6).join(' '),
-        { text: quantity(w.measured_ms / 1e3, 's'), value: w.measured_ms },
-        { text: quantity(w.predicted_ms / 1e3, 's'), value: w.predicted_ms },
+        { text: quantity(w.measured_ms / 1e3, w.unit ?? 's'), value: w.measured_ms },
+        { text: quantity(w.predicted_ms / 1e3, w.unit ?? 's'), value: w.predicted_ms },
         share(w.error),
         `${w.kernel} ${w.tile}`,
         w.bound_by,
