@@ -218,6 +218,13 @@ export class Placer {
     return this.rows * this.cols * this.blocked.element_B;
   }
 
+  /** Bytes of one run of neighbours in memory, of a tile that is not clipped, in whole sectors. */
+  get run_B(): number {
+    const { tile } = this.use;
+    const run = this.unitSide === 1 ? tile.cols : this.unitSide === 0 ? tile.rows : 1;
+    return roundUp(run * this.blocked.element_B, this.sector_B);
+  }
+
   /** The same after sectors: each run of neighbours in memory is rounded up. */
   get moved_B(): number {
     const e = this.blocked.element_B;

@@ -95,14 +95,44 @@ function withState(
   memory: Stateful,
   state: MemoryState,
 ): Outcome {
-  for (;;) {
-    const had = state.channels ?? memory.dram.organisation.channels;
-    const limited = had > 1 ? memory : { ...memory, most_requests: Number.POSITIVE_INFINITY };
-    const outcome = simulate(plan, rates, context, resident, timeline, { memory: limited, state });
-    if (!('done' in outcome)) return outcome;
-    // half of them at most, and a fifth fewer than would just do
-    state.sample(Math.max(1, Math.floor(had * Math.min(0.5, 0.8 * outcome.done))));
+  const { channels } = memory.dram.organisation;
+  if (state.channels === undefined) {
+    const part = memory.most_requests / expectedRequests(plan, rates, context, resident, memory);
+    if (part < 1) state.sample(evenly(channels, channels * part));
   }
+  for (;;) {
+    const had = state.channels ?? channels;
+    // an estimate that is off by less than half is let be
+    const most_requests = had > 1 ? 1.5 * memory.most_requests : Number.POSITIVE_INFINITY;
+    const outcome = simulate(plan, rates, context, resident, timeline, { memory: { ...memory, most_requests }, state });
+    if (!('done' in outcome)) return outcome;
+    state.sample(evenly(channels, had * Math.min(0.5, outcome.done)));
+  }
+}
+
+/** The most channels up to `most`, and one at least, that go into all of them: slices and sets then do so too. */
+function evenly(channels: number, most: number): number {
+  let n = Math.max(1, Math.floor(most));
+  while (channels % n > 0) n--;
+  return n;
+}
+
+/** Lines and bursts that a launch would ask for, by what the model by blocks moves. */
+function expectedRequests(
+  plan: Plan,
+  rates: Rates,
+  context: Context,
+  resident: number,
+  { dram, cache }: Stateful,
+): number {
+  const outcome = simulate(plan, rates, context, resident, undefined) as Outcome;
+  outcome.memory.finish();
+  let lines = 0;
+  for (const i of plan.instrs) {
+    const moved_B = outcome.moved_B[i.id]!;
+    if (moved_B > 0) lines += moved_B / Math.min(cache.config.line_B, i.placer!.run_B);
+  }
+  return lines + (outcome.memory.dramRead_B + outcome.memory.dramWrite_B) / dram.organisation.burst_B;
 }
 
 const done = (r: EventResult, events: number): EventResult => {

@@ -77,6 +77,8 @@ export class Cache {
   private readonly fetch_on_write: boolean;
   private readonly replacement: Replacement;
   private readonly tags: Float64Array;
+  /** Way of each set that `accessLine` met last: looked at first. */
+  private readonly recent: Uint16Array;
   private readonly valid: Uint8Array | Uint32Array;
   private readonly dirty: Uint8Array | Uint32Array;
 
@@ -103,6 +105,7 @@ export class Cache {
     this.fetch_on_write = config.fetch_on_write;
     this.replacement = REPLACEMENTS[config.replacement](sets, ways, config.seed);
     this.tags = new Float64Array(sets * ways).fill(-1);
+    this.recent = new Uint16Array(sets);
     // small arrays stay in the host's own caches
     const masks = () => (line_B / sector_B <= 8 ? new Uint8Array(sets * ways) : new Uint32Array(sets * ways));
     this.valid = masks();
@@ -160,8 +163,11 @@ export class Cache {
     const { tags, counts } = this;
     this.evicted = -1;
     this.evicted_dirty = 0;
-    let way = 0;
-    while (way < this.ways && tags[base + way] !== line) way++;
+    let way = this.recent[set]!;
+    if (tags[base + way] !== line) {
+      way = 0;
+      while (way < this.ways && tags[base + way] !== line) way++;
+    }
     if (way === this.ways) {
       way = this.place(set, base);
       tags[base + way] = line;
@@ -170,6 +176,7 @@ export class Cache {
     }
     const at = base + way;
     this.at = at;
+    this.recent[set] = way;
     this.replacement.touch(set, way, false);
     const before = this.valid[at]!;
     const missing = mask & ~before;
