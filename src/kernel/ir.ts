@@ -73,6 +73,8 @@ export interface Tile {
   readonly lane?: readonly [rows: number, cols: number];
   /** Name of a tile, dead once this one is written, in whose storage it lives (scores and probabilities of attention). */
   readonly reuses?: string;
+  /** Of a shared tile: row after row, with the bank conflicts that this brings; padded or swizzled to avoid them if absent. */
+  readonly layout?: 'rows';
 }
 
 /** A window onto a tensor: where it starts along each dim, and which dims the tile's rows and cols walk. */

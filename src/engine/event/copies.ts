@@ -141,7 +141,7 @@ export class Copies {
     const from = Math.min(now, t.first);
     const l2 = this.memory.readCache(t, now);
     const link = this.ports.receive(core, t.moved_B, i.name, from);
-    const port = i.toShared ? this.servers.throughPort(core, t.elements * i.near_B, from) : now;
+    const port = i.toShared ? this.servers.throughPort(core, t.elements * i.near_B * i.conflicts, from) : now;
     const end = Math.max(l2, link, port, t.last, t.lastRequest + t.extra_fs) + hit_fs;
     // The largest part of its time names the cause, should anybody wait for it.
     let cause: Cause = CAUSE.latency;
@@ -206,7 +206,10 @@ export class Copies {
     this.count(i, placer.requested_B, moved);
     let departs = this.ports.send(core, moved, i.name, now);
     if (i.toShared)
-      departs = Math.max(departs, this.servers.throughPort(core, placer.rows * placer.cols * i.near_B, now));
+      departs = Math.max(
+        departs,
+        this.servers.throughPort(core, placer.rows * placer.cols * i.near_B * i.conflicts, now),
+      );
     if (departs > slots.departs[slot]!) slots.departs[slot] = departs;
     const end = Math.max(departs, this.memory.write(i, placer, moved, now)) + (i.remote ? 0 : this.rates.hit_fs);
     if (end > this.lastLanding) this.lastLanding = end;

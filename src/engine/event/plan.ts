@@ -3,6 +3,7 @@
  * executions worked out once: indices of tiles and loop variables, hazards on shared tiles, work, placed views.
  */
 import { bytesOf } from '../../base/dtype.js';
+import { portFactor } from '../../kernel/banks.js';
 import {
   type Gather,
   indicesOf,
@@ -52,6 +53,8 @@ export interface Instr {
   placer: Placer | undefined;
   tile: number;
   near_B: number;
+  /** How much longer the shared port takes than for its bytes: bank conflicts. */
+  conflicts: number;
   toShared: boolean;
   scattered: boolean;
   atomic: boolean;
@@ -128,6 +131,7 @@ export function planOf(launch: Launch, machine: ResourceGraph, indices?: Indices
       placer: undefined,
       tile: -1,
       near_B: 0,
+      conflicts: 1,
       toShared: false,
       scattered: false,
       atomic: false,
@@ -184,6 +188,7 @@ export function planOf(launch: Launch, machine: ResourceGraph, indices?: Indices
     i.placer = new Placer(use, b, places, sector_B, rows);
     i.tile = at(tile);
     i.near_B = bytesOf(tile.dtype);
+    i.conflicts = portFactor(view, tile, machine);
     i.toShared = tile.level === 'shared';
     i.scattered = use.scattered;
     i.atomic = s.atomic ?? false;

@@ -68,7 +68,7 @@ export function tally(plan: Plan, rates: Rates, context: Context, fit: Fit, outc
       asked.read_B += near_B;
       out_B += outcome.moved_B[i.id]!;
     }
-    if (i.toShared) cycles[1] = cycles[1]! + near_B / plan.coster.sharedRate_B_per_cycle;
+    if (i.toShared) cycles[1] = cycles[1]! + (near_B * i.conflicts) / plan.coster.sharedRate_B_per_cycle;
     else l1_B += far_B;
   }
   requested[rates.home.id] ??= none();

@@ -4,6 +4,7 @@
  * totals over the whole grid.
  */
 import { bytesOf } from '../../base/dtype.js';
+import { portFactor } from '../../kernel/banks.js';
 import {
   type Gather,
   isTile,
@@ -332,7 +333,7 @@ class Walker {
     s.in_B += t.bytes;
     if (t.remote) s.farRead_s += t.bytes * costs.remote(view.tensor.home!).read_s_per_B;
     else s.read_B += t.bytes / t.shared_by;
-    this.near(tile, t, true, s);
+    this.near(view, tile, t, true, s);
     // lanes ask for 16 bytes each, where the way leads through them
     if (tile.level === 'register') s.busy[2]! += statements.accesses(tile);
     else if (costs.viaLanes) s.busy[2]! += 2 * statements.accesses(tile);
@@ -350,7 +351,7 @@ class Walker {
     d.last_B = s.out_B;
     if (t.remote) s.farWrite_s += t.bytes * costs.remote(view.tensor.home!).write_s_per_B;
     else s.write_B += t.bytes * (atomic ? 2 : 1);
-    this.near(tile, t, false, s);
+    this.near(view, tile, t, false, s);
     const accesses =
       tile.level === 'register' ? statements.accesses(tile) : costs.viaLanes ? 2 * statements.accesses(tile) : 0;
     s.busy[2]! += accesses;
@@ -359,7 +360,7 @@ class Walker {
   }
 
   /** The near end of a copy: counted as requested and moved there; shared tiles take their port's time. */
-  private near(tile: Tile, t: Transfer, write: boolean, s: Segment): void {
+  private near(view: View, tile: Tile, t: Transfer, write: boolean, s: Segment): void {
     const { d, costs } = this;
     const bytes = (t.total_B / bytesOf(t.tensor.dtype)) * bytesOf(tile.dtype);
     if (tile.level === 'shared') {
@@ -370,7 +371,7 @@ class Walker {
         d.shared_read_B += bytes;
         d.requested.shared_read_B += bytes;
       }
-      s.busy[1]! += bytes / s.nest.count / costs.sharedRate;
+      s.busy[1]! += (bytes * portFactor(view, tile, costs.machine)) / s.nest.count / costs.sharedRate;
     } else if (write) {
       d.register_write_B += bytes;
       d.requested.register_write_B += bytes;
