@@ -10,7 +10,7 @@ import { termsOf } from './least-io.js';
 import { OTHERS, type Other, otherByName } from './others.js';
 import { boundInValues, dagOf, fftDag, pebblingOf } from './pebble/pebbling.js';
 import type { Bounds } from './result.js';
-import { type Schedule, scheduleOf, schedulesOf, searchFree } from './schedules.js';
+import { ownSchedule, type Schedule, scheduleOf, schedulesOf, searchFree } from './schedules.js';
 import { strongest, type Term } from './term.js';
 
 export interface Asked {
@@ -21,6 +21,8 @@ export interface Asked {
   readonly capacity_B: number;
   /** The user's own tile, of the kernel that is named. */
   readonly tile?: Params;
+  /** The kernel that `name` stands for, when it is the user's own. */
+  readonly own?: AnyKernel;
   /** Also the curve over capacities around this one. */
   readonly curve?: boolean;
   /** Also the pebble game. */
@@ -61,7 +63,11 @@ export function boundsFor(asked: Asked): Bounds {
   };
 }
 
-function subjectOf({ name, shape: text, dtype, tile }: Asked): Subject {
+function subjectOf({ name, shape: text, dtype, tile, own }: Asked): Subject {
+  if (own) {
+    const shape = parseShape(text, own.shape, `${name} --shape`);
+    return { kernels: [own], op: own.toOp(shape, dtype), other: undefined, shape };
+  }
   const other = otherByName(name);
   const place = `${name} --shape`;
   if (other) {
@@ -100,6 +106,11 @@ function schedulesAt(
     return known ? [{ ...known, tile: {}, sizes: 'free', live_B: capacity_B }] : [];
   }
   const found = schedulesOf(op, capacity_B, listed ? 'listed' : 'only if not free');
+  const mine = asked.own && ownSchedule(asked.own, op, capacity_B);
+  if (mine) {
+    found.push(mine);
+    found.sort((a, b) => a.requested_B - b.requested_B);
+  }
   if (asked.tile) {
     const kernel = kernels[0]!;
     const unknown = Object.keys(asked.tile).find((key) => !kernel.params[key]);

@@ -59,6 +59,12 @@ export function schedulesOf(op: Op, capacity_B: number, listed: 'listed' | 'only
   return out.sort((a, b) => a.requested_B - b.requested_B || a.live_B - b.live_B);
 }
 
+/** A user's kernel at the best of the sizes that it lists; undefined when none fits. */
+export function ownSchedule(kernel: AnyKernel, op: Op, capacity_B: number): Schedule | undefined {
+  const found = searchListed(kernel, op, capacity_B, undefined, undefined);
+  return found && { ...found, sizes: 'yours' };
+}
+
 /** The schedule of one kernel with free sizes; undefined when none fits. */
 export function searchFree(kernel: AnyKernel, op: Op, space: Space, capacity_B: number): Schedule | undefined {
   let best: Schedule | undefined;

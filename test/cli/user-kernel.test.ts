@@ -50,6 +50,20 @@ describe('a documented kernel', () => {
     expect(code).toBe(0);
     expect(JSON.parse(stdout).tile).toEqual({ rows: 8, groups: 4 });
   });
+  test('is set beside the least bytes that must move', async () => {
+    const { code, stdout } = await tilewright(
+      'bounds',
+      './row-variance.mjs',
+      ...shape,
+      '--capacity',
+      '192KiB',
+      '--json',
+    );
+    expect(code).toBe(0);
+    const bounds = JSON.parse(stdout);
+    expect(bounds.bound_B).toBe(4 * 4096 * 1024 + 4 * 4096);
+    expect(bounds.schedules).toMatchObject([{ kernel: 'row_variance', sizes: 'yours', ratio: 1 }]);
+  });
   test('is printed as a nest and as a shader', async () => {
     const nest = await tilewright('kernel', './product.mjs', '-m', 't4', '--shape', 'm=64,n=64,k=64', '--emit', 'nest');
     expect(nest.stdout).toContain('par for n in');

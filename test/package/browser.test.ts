@@ -56,3 +56,23 @@ test.each(['process', 'Buffer', '__dirname', 'require'])('the core does not use 
   );
   expect(used).toEqual([]);
 });
+
+test('shaders are made, and run on navigator.gpu, by code that bundles for a browser', async () => {
+  const page = `
+    import { gemm } from './src/kernel/library/gemm.js';
+    import { localDevice } from './src/webgpu/device/local.js';
+    import { emitLaunches, emitOptions, runLaunches } from './src/webgpu/program.js';
+    export async function run(launches, tensors) {
+      const device = await localDevice(navigator.gpu);
+      const shaders = emitLaunches(launches, emitOptions(await device.info()));
+      return [gemm.name, shaders, await runLaunches(device, launches, tensors)];
+    }`;
+  const { metafile, errors, outputFiles } = await bundle([], page);
+  expect(errors).toEqual([]);
+  const files = Object.keys(metafile.inputs);
+  expect(files).toContain('src/webgpu/wgsl/emit.ts');
+  expect(files.filter((f) => /device\/(dawn|host|child)\.ts$/.test(f))).toEqual([]);
+  expect(Object.values(metafile.inputs).flatMap(({ imports }) => imports.filter((i) => i.external))).toEqual([]);
+  for (const name of ['process', 'Buffer', 'require'])
+    for (const { text } of outputFiles) expect(text).not.toMatch(new RegExp(`(?<![\\w.'"\`])${name}\\s*[.(]`));
+}, 60_000);

@@ -16,6 +16,7 @@ import { emit, note, type Result } from '../output.js';
 import { parseAssignments } from '../pins.js';
 import { commandLine } from '../runs.js';
 import { bold, plainTable, STYLE } from '../style.js';
+import { isKernelFile, loadUserKernel } from '../user-kernels.js';
 import { VERSION } from '../version.js';
 import { openTrace } from '../workload.js';
 
@@ -32,7 +33,10 @@ interface Options extends CommonOptions {
 
 export function define(command: Command): void {
   common(command)
-    .argument('[name]', `a kernel or a family of kernels, or ${Object.keys(OTHERS).join(', ')}`)
+    .argument(
+      '[name]',
+      `a kernel or a family of kernels, or ${Object.keys(OTHERS).join(', ')}, or the path of a file with your own`,
+    )
     .option('--shape <key=value,…>', 'dimensions, such as m=4096,n=4096,k=4096')
     .option('--capacity <bytes>', 'fast memory on the near side, such as 192KiB')
     .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
@@ -57,7 +61,17 @@ export function define(command: Command): void {
         throw new InputError("the file's ending says no format; known: html, svg, png, md, json", options.draw);
       const tile = options.tile === undefined ? undefined : parseAssignments(options.tile, `--tile ${options.tile}`);
       const { dtype, pebble } = options;
-      const asked = { name, shape: options.shape ?? '', dtype, capacity_B, tile, curve: format !== undefined, pebble };
+      const own = isKernelFile(name) ? await loadUserKernel(name) : undefined;
+      const asked = {
+        name: own?.name ?? name,
+        own,
+        shape: options.shape ?? '',
+        dtype,
+        capacity_B,
+        tile,
+        curve: format !== undefined,
+        pebble,
+      };
       const bounds = boundsFor(asked);
       if (format) {
         const title = `Least I/O of ${name} (${Object.entries(bounds.shape)
