@@ -110,6 +110,8 @@ export const SHAPES: readonly (readonly [kernel: string, dtype: DType, shapes: r
       { batch: 1, heads: 8, kv_heads: 2, q_len: 512, head_dim: 128, causal: 1, window: 200 },
     ],
   ],
+  ['attention_keys_outer', 'fp16', [{ batch: 4, heads: 16, q_len: 1024, head_dim: 64, causal: 1 }]],
+  ['attention_backward_keys_outer', 'fp16', [{ batch: 4, heads: 16, q_len: 512, head_dim: 64, causal: 1 }]],
   ['attention_backward_two_sweeps', 'fp16', [{ batch: 4, heads: 16, q_len: 512, head_dim: 64, causal: 1 }]],
   ['attention_backward_unfused', 'fp16', [{ batch: 2, heads: 8, q_len: 512, head_dim: 64 }]],
   [

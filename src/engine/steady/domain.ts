@@ -42,7 +42,8 @@ export function enter(parent: Nest | undefined, index: LoopVar, from: Expr, to: 
       value: 0,
     };
   }
-  const by = soleGridIndex(parent, from, to);
+  const deciding = gridIndices(parent, from, to);
+  const by = deciding.length === 1 ? deciding[0] : undefined;
   const profile = by && new Float64Array(by.to as number);
   let count = 0;
   let most = 0;
@@ -55,9 +56,9 @@ export function enter(parent: Nest | undefined, index: LoopVar, from: Expr, to: 
       profile[v] = profile[v]! + weight * trips;
     }
   });
+  let workgroups = 1;
+  for (let n = parent; n; n = n.parent) if (n.grid) workgroups *= n.to as number;
   if (profile) {
-    let workgroups = 1;
-    for (let n = parent; n; n = n.parent) if (n.grid) workgroups *= n.to as number;
     const each = workgroups / profile.length;
     for (let v = 0; v < profile.length; v++) profile[v] = profile[v]! / each;
   }
@@ -71,31 +72,30 @@ export function enter(parent: Nest | undefined, index: LoopVar, from: Expr, to: 
     rectangular: false,
     by,
     profile,
-    most: (parent?.most ?? 1) * most,
+    // loops that only other loops decide run equally often in all workgroups
+    most: deciding.length === 0 ? count / workgroups : (parent?.most ?? 1) * most,
     value: 0,
   };
 }
 
-/** The one grid dim whose index decides trips, through this loop's bounds and those around it; undefined when several do. */
-function soleGridIndex(parent: Nest | undefined, from: Expr, to: Expr): Nest | undefined {
+/** The grid dims whose indices decide trips, through this loop's bounds and those around it. */
+function gridIndices(parent: Nest | undefined, from: Expr, to: Expr): readonly Nest[] {
   const needed: LoopVar[] = [];
   const need = (v: LoopVar) => {
     if (!needed.includes(v)) needed.push(v);
   };
   indicesOf(from, need);
   indicesOf(to, need);
-  let sole: Nest | undefined;
+  const found: Nest[] = [];
   for (let n = parent; n; n = n.parent) {
     if (n.grid) {
-      if (!needed.includes(n.index)) continue;
-      if (sole) return undefined;
-      sole = n;
+      if (needed.includes(n.index)) found.push(n);
     } else {
       indicesOf(n.from, need);
       indicesOf(n.to, need);
     }
   }
-  return sole;
+  return found;
 }
 
 /** Value of an expression at the point that the loops around it are at. */
