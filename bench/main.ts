@@ -11,6 +11,7 @@ import { cases, measure, quantile } from '../test/engine/agreement-cases.js';
 import { shippedMachines } from '../test/kernel/machines.js';
 import { eventBench } from './event.js';
 import { memoryBench } from './memory.js';
+import { nestBench } from './nest.js';
 import { steadyBench } from './steady.js';
 
 export interface Figure {
@@ -24,7 +25,7 @@ export interface Figure {
 
 const CLI = join('dist', 'cli', 'main.js');
 
-export type Part = 'steady' | 'event' | 'memory' | 'mapping' | 'cli' | 'sweep' | 'agreement';
+export type Part = 'steady' | 'event' | 'memory' | 'nest' | 'mapping' | 'cli' | 'sweep' | 'agreement';
 
 /** Parts to measure, each by itself; `tiles`: choices of each kernel and shape in the agreement set. */
 export async function bench(parts: ReadonlySet<Part>, tiles: number): Promise<Figure[]> {
@@ -44,6 +45,9 @@ export async function bench(parts: ReadonlySet<Part>, tiles: number): Promise<Fi
   if (parts.has('memory'))
     for (const r of await memoryBench())
       out.push({ name: `memory, ${r.name}`, value: r.requests_per_s, unit: 'requests/s', least: r.least });
+  if (parts.has('nest'))
+    for (const r of nestBench((await openMachine('eyeriss-like')).graph))
+      out.push({ name: `search over nests, ${r.name}`, value: r.per_s, unit: 'nests/s', least: 100e3 });
   if (parts.has('mapping')) {
     const trace = await openTrace('llama-2-70b:decode,batch=1,context=2048');
     // the first also compiles; what a process pays for one step is both

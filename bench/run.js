@@ -10,7 +10,7 @@ import { build } from 'esbuild';
 import { ensureBuilt } from '../scripts/build.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const PARTS = ['steady', 'event', 'memory', 'mapping', 'cli', 'sweep', 'agreement'];
+const PARTS = ['steady', 'event', 'memory', 'nest', 'mapping', 'cli', 'sweep', 'agreement'];
 
 const { values } = parseArgs({
   options: {

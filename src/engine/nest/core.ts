@@ -10,13 +10,10 @@
  *
  * Steps of loop j happen (n_j − 1) · Π n_i (i outside j) times, so words into a tile = box + Σ_j steps_j · words_j.
  */
-import { Links } from './links.js';
+import { DIMS, Links } from './links.js';
 import { ACROSS_X, type Loops, TIME } from './loops.js';
 import type { Problem } from './problem.js';
 import { distinctSums } from './sums.js';
-
-/** Most dims of a tensor. */
-const DIMS = 8;
 
 export class NestCore {
   readonly L: number;

@@ -6,6 +6,9 @@
 import { type Loops, TIME } from './loops.js';
 import type { Problem } from './problem.js';
 
+/** Most dims of a tensor. */
+export const DIMS = 8;
+
 const EMPTY = 0;
 const PART = 1;
 const WHOLE = 2;
@@ -17,6 +20,9 @@ export class Links {
   shared = 0;
   handed = 0;
   private readonly offsets: number[][] = [];
+  private readonly span = new Float64Array(DIMS);
+  private readonly moved = new Float64Array(DIMS);
+  private readonly first = new Float64Array(DIMS);
 
   constructor(private readonly problem: Problem) {}
 
@@ -27,19 +33,32 @@ export class Links {
     if (l === array.levels.length - 1) return true;
     const { dims } = tensors[k]!;
     const D = dims.length;
+    const { span, moved, first } = this;
     for (let d = 0; d < D; d++) {
-      let span = 0;
-      let moved = 0;
-      for (let i = loops.n - 1; i >= 0; i--) {
+      span[d] = 0;
+      moved[d] = 0;
+      for (let i = 0; i < loops.n; i++)
+        if (loops.level[i] === l && loops.kind[i] !== TIME)
+          span[d]! += Math.abs(move(dims[d]!, loops.rank[i]!, stride[i]!)) * (loops.size[i]! - 1);
+    }
+    let innermost = true;
+    for (let i = loops.n - 1; i >= 0; i--) {
+      if (loops.kind[i] !== TIME || loops.level[i]! > l) continue;
+      let within = true;
+      let still = true;
+      let slides = false;
+      for (let d = 0; d < D; d++) {
         const by = move(dims[d]!, loops.rank[i]!, stride[i]!);
-        if (loops.kind[i] !== TIME) {
-          if (loops.level[i] === l) span += Math.abs(by) * (loops.size[i]! - 1);
-        } else if (loops.level[i]! <= l) {
-          const t = by - moved;
-          moved += by;
-          if (t !== 0 && Math.abs(t) <= span) return true;
-        }
+        const t = by - moved[d]!;
+        moved[d]! += by;
+        if (innermost) first[d] = t;
+        if (t !== 0) still = false;
+        if (first[d] !== 0) slides = true;
+        if (Math.abs(t) > span[d]!) within = false;
       }
+      // a tile that comes to rest after a slide is taken anew
+      if (within && (!still || (!innermost && slides))) return true;
+      innermost = false;
     }
     return false;
   }
