@@ -64,7 +64,7 @@ describe('a documented kernel', () => {
     expect(bounds.bound_B).toBe(4 * 4096 * 1024 + 4 * 4096);
     expect(bounds.schedules).toMatchObject([{ kernel: 'row_variance', sizes: 'yours', ratio: 1 }]);
   });
-  test('is printed as a nest and as a shader', async () => {
+  test('is printed as a nest and as a shader', { timeout: 60_000 }, async () => {
     const nest = await tilewright('kernel', './product.mjs', '-m', 't4', '--shape', 'm=64,n=64,k=64', '--emit', 'nest');
     expect(nest.stdout).toContain('par for n in');
     const wgsl = await tilewright('kernel', './product.mjs', '-m', 't4', '--shape', 'm=64,n=64,k=64', '--emit', 'wgsl');
