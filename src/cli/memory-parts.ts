@@ -6,8 +6,8 @@ import { type IniReading, parseIni } from '../engine/memory/dram/ini.js';
 import { AddressMapping } from '../engine/memory/dram/mapping.js';
 import type { DramSpec } from '../engine/memory/dram/spec.js';
 import { type DramFit, readDramTable } from '../engine/memory/dram/table.js';
-import { cacheLevelOf } from '../engine/memory/hierarchy.js';
-import type { CacheLevel } from '../engine/memory/replay.js';
+import { cacheLevelOf, nearLevelOf } from '../engine/memory/hierarchy.js';
+import type { CacheLevel, NearLevel } from '../engine/memory/replay.js';
 import type { PlaceToAddress } from '../engine/memory/trace/formats.js';
 import { storeOf } from '../machine/graph.js';
 import { resolveMachine } from '../machine/load.js';
@@ -22,6 +22,8 @@ export interface Memory {
   readonly dram: DramSpec;
   /** Absent where the machine has no cache before its DRAM. */
   readonly cache?: CacheLevel;
+  /** A core's own cache before it, where the machine has one. */
+  readonly near?: NearLevel;
   /** The DRAM is of a DRAMsim3 file. */
   readonly from_ini: boolean;
   readonly warnings: readonly string[];
@@ -65,7 +67,8 @@ export async function openMemory(choice: MemoryChoice): Promise<Memory> {
     dram = await openTable(name, { channels: store.slices, bandwidth_B_per_s: store.read_B_per_s });
   } else throw new InputError('expected -m MACHINE or --dram FILE');
   const cache = graph && cacheLevelOf(graph, dram, choice, (text) => warnings.push(text));
-  return { machine: graph?.name ?? null, dram, ...(cache && { cache }), from_ini, warnings };
+  const near = cache && nearLevelOf(graph, cache);
+  return { machine: graph?.name ?? null, dram, ...(cache && { cache }), ...(near && { near }), from_ini, warnings };
 }
 
 async function openTable(name: string, fit?: DramFit): Promise<DramSpec> {
@@ -80,11 +83,11 @@ async function openTable(name: string, fit?: DramFit): Promise<DramSpec> {
   });
 }
 
-/** Requests that a cycle of the DRAM's clock can bring: what the cache's ports take, or one a channel. */
-export function requestRate({ dram, cache, from_ini }: Memory, level: string): number {
-  if (level !== 'dram' && cache)
-    return Math.max(1, Math.round((cache.slice_B_per_s * cache.config.slices * dram.tCK_s) / cache.config.sector_B));
-  return from_ini ? 1 : dram.organisation.channels;
+/** Requests that a cycle of the DRAM's clock can bring: what a cache's ports take, or one a channel. */
+export function requestRate({ dram, cache, near, from_ini }: Memory, level: string, request_B = 0): number {
+  if (level === 'dram' || !cache) return from_ini ? 1 : dram.organisation.channels;
+  const B_per_s = level === near?.id ? near.B_per_s : cache.slice_B_per_s * cache.config.slices;
+  return Math.max(1, Math.round((B_per_s * dram.tCK_s) / Math.max(request_B, cache.config.sector_B)));
 }
 
 /** Places of Ramulator 2's read-write traces: channel, rank, bank group, bank, row, and column in bursts. */

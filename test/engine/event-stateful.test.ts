@@ -1,5 +1,5 @@
 /** The event engine with cache and DRAM by state and address. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { runBound } from '../../src/engine/bound.js';
 import { runEvent } from '../../src/engine/event/run.js';
 import { MemoryState, type Stateful } from '../../src/engine/event/stateful.js';
@@ -10,6 +10,9 @@ import { type AnyKernel, kernelByName } from '../../src/kernel/library/index.js'
 import type { ResourceGraph } from '../../src/machine/graph.js';
 import { shippedMachine } from '../kernel/machines.js';
 import { table } from './memory/support.js';
+
+// hundreds of thousands of requests each
+vi.setConfig({ testTimeout: 60_000 });
 
 const machine = await shippedMachine('a100-sxm-80gb');
 const nominal = (m: ResourceGraph): Context => ({ ...COLD, clock_Hz: m.control.clock.nominal_Hz });

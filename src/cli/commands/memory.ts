@@ -25,6 +25,7 @@ interface Options extends CommonOptions {
   readonly format?: TraceFormat;
   readonly cycles?: number;
   readonly rate?: number;
+  readonly request?: number;
   readonly ways: number;
   readonly replacement: ReplacementPolicy;
   readonly misses?: number;
@@ -42,7 +43,7 @@ export function define(command: Command): void {
         .choices(INI_READINGS)
         .default('dramsim3'),
     )
-    .option('--level <store>', 'where requests enter: the machine’s last cache (l2) or dram')
+    .option('--level <store>', 'where requests enter: the cache of a core (l1), the machine’s last cache (l2) or dram')
     .addOption(
       new Option('--format <name>', 'form of the trace; told from its first line when absent').choices(
         TRACE_FORMAT_NAMES,
@@ -50,6 +51,7 @@ export function define(command: Command): void {
     )
     .addOption(new Option('--cycles <n>', 'stop after so many memory cycles').argParser(wholeNumber(1, 1e12)))
     .addOption(new Option('--rate <n>', 'requests taken in a memory cycle at most').argParser(wholeNumber(1, 1e6)))
+    .addOption(new Option('--request <bytes>', 'bytes that each request asks for').argParser(wholeNumber(1, 1e6)))
     .addOption(new Option('--ways <n>', 'associativity of the cache').argParser(wholeNumber(1, 1024)).default(16))
     .addOption(new Option('--replacement <policy>', 'of the cache').choices(REPLACEMENT_POLICIES).default('lru'))
     .addOption(new Option('--misses <n>', 'misses on their way, per memory channel').argParser(wholeNumber(1, 1e6)))
@@ -77,7 +79,9 @@ async function replayFile(options: Options): Promise<MemoryReport> {
     return new Replay({
       dram: memory.dram,
       ...(cached && { cache: cached }),
-      per_cycle: options.rate ?? requestRate(memory, entry),
+      ...(entry === memory.near?.id && { near: memory.near }),
+      ...(options.request !== undefined && { request_B: options.request }),
+      per_cycle: options.rate ?? requestRate(memory, entry, options.request),
       ...(options.cycles !== undefined && { cycles: options.cycles }),
     });
   };
@@ -119,9 +123,9 @@ async function replayFile(options: Options): Promise<MemoryReport> {
 }
 
 /** Where the user wants requests to enter; undefined when it is to be told from the trace. */
-function levelOf({ level }: Options, { machine, cache }: Memory): string | undefined {
-  if (level === undefined || level === 'dram' || level === cache?.id) return level;
-  const known = cache ? `${cache.id} or dram` : 'dram';
+function levelOf({ level }: Options, { machine, cache, near }: Memory): string | undefined {
+  if (level === undefined || level === 'dram' || level === cache?.id || level === near?.id) return level;
+  const known = [near?.id, cache?.id, 'dram'].filter((id) => id !== undefined).join(' or ');
   throw new InputError(`--level: expected ${known}${machine ? ` on ${machine}` : ''}, got '${level}'`);
 }
 

@@ -3,7 +3,7 @@ import { InputError } from '../../base/errors.js';
 import { linkOf, type ResourceGraph, storeOf } from '../../machine/graph.js';
 import type { ReplacementPolicy } from './cache/replacement.js';
 import type { DramSpec } from './dram/spec.js';
-import type { CacheLevel } from './replay.js';
+import type { CacheLevel, NearLevel } from './replay.js';
 
 /** What descriptions of machines do not state. */
 export interface CacheChoice {
@@ -67,5 +67,37 @@ export function cacheLevelOf(
     misses_per_channel: misses ?? per_channel,
     read_pJ_per_B: store.read_pJ_per_B + (toHome?.pJ_per_B ?? 0),
     write_pJ_per_B: store.write_pJ_per_B,
+  };
+}
+
+/**
+ * A core's own cache; undefined where the machine has none, or its lines differ from the far cache's. What shared memory
+ * can be given of it is taken to be the cache's. Written through, lines taken by reads alone, as the L1 of GPUs since
+ * Volta (Jia et al. 2018); 16 ways and LRU are assumed.
+ */
+export function nearLevelOf(graph: ResourceGraph, far: CacheLevel): NearLevel | undefined {
+  const store = graph.stores.find((s) => s.role === 'cache' && s.scope === 'core');
+  if (!store || store.sector_B !== far.config.sector_B) return undefined;
+  const { line_B, sector_B } = store;
+  const ways = 16;
+  const capacity_B = Math.floor(store.capacity_B / line_B / ways) * line_B * ways;
+  return {
+    id: store.id,
+    config: {
+      capacity_B,
+      line_B,
+      sector_B,
+      ways,
+      slices: 1,
+      slice_hash: 'none',
+      replacement: 'lru',
+      write: 'through',
+      write_allocate: false,
+      fetch_on_write: false,
+      seed: 0,
+    },
+    latency_s: store.latency_s,
+    B_per_s: store.read_B_per_s,
+    read_pJ_per_B: store.read_pJ_per_B,
   };
 }

@@ -13,7 +13,7 @@ import { PendingTable } from './dram/pending.js';
 import type { DramSpec } from './dram/spec.js';
 import { DramSystem } from './dram/system.js';
 import { Partition } from './partition.js';
-import { type CacheLevel, idleFetch_cycles } from './replay.js';
+import { type CacheLevel, doubled, idleFetch_cycles } from './replay.js';
 
 /** What `read` found. */
 export const HERE = 0;
@@ -367,12 +367,6 @@ function belowChannel_B({ organisation: o, controller }: DramSpec): number {
   let bytes = controller.interleave_B;
   for (const f of fields.slice(fields.indexOf('ch') + 1)) bytes *= bits[f]!;
   return bytes;
-}
-
-function doubled<T extends Float64Array | Int32Array>(old: T): T {
-  const grown = new (old.constructor as { new (n: number): T })(old.length * 2);
-  grown.set(old as never);
-  return grown;
 }
 
 function bits(mask: number): number {

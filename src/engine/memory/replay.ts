@@ -1,8 +1,9 @@
 /**
  * Requests replayed through the last cache and the DRAM behind it, or straight through the DRAM.
  *
- *   trace ──in order──► slice port ─► tags ─hit────────────────────────────► answer after the cache's latency
- *                                       └miss─► miss registers ─► channel ─► answer after the memory's
+ *   trace ──in order──► [core's own tags ─hit─► answer]
+ *                        └miss, write─► slice port ─► tags ─hit────────────────────────────► answer after the cache's latency
+ *                                                      └miss─► miss registers ─► channel ─► answer after the memory's
  *
  * Time is counted in cycles of the DRAM's command clock. Requests go in order: one that finds no miss register or no
  * room in its channel's queue holds up those behind it.
@@ -31,10 +32,24 @@ export interface CacheLevel {
   readonly write_pJ_per_B: number;
 }
 
+/** A core's own cache before that one: written through, lines taken by reads alone. Latency is of a whole load. */
+export interface NearLevel {
+  readonly id: string;
+  readonly config: CacheConfig;
+  readonly latency_s: number;
+  /** What its core can ask of it. */
+  readonly B_per_s: number;
+  readonly read_pJ_per_B: number;
+}
+
 export interface ReplayConfig {
   readonly dram: DramSpec;
   /** Absent: straight to the DRAM. */
   readonly cache?: CacheLevel;
+  /** All requests are of one core, and meet its cache first; with `cache` only. */
+  readonly near?: NearLevel;
+  /** Bytes of a request, from its address on; a sector (a burst without a cache) or less when absent. */
+  readonly request_B?: number;
   /** Requests taken in a cycle at most. */
   readonly per_cycle: number;
   /** Stop after so many cycles; the trace's end when absent. */
@@ -47,6 +62,7 @@ const FIRST = 1;
 export class Replay {
   readonly dram: DramSystem;
   readonly cache: Cache | undefined;
+  readonly near: Cache | undefined;
   readonly latency = new Distribution();
   /** Bytes on the DRAM's data bus over time. */
   readonly read_bytes = new Series(1024);
@@ -59,6 +75,7 @@ export class Replay {
   /** Bytes over the cache's ports. */
   cache_read_B = 0;
   cache_written_B = 0;
+  near_read_B = 0;
   /** End of what was done last. */
   end = 0;
   readonly misses: readonly MissRegisters[];
@@ -85,8 +102,23 @@ export class Replay {
   private last_there = 0;
   private arrival = new Float64Array(1024);
   private next = new Int32Array(1024);
+  private group = new Int32Array(1024);
   private free = -1;
   private used = 0;
+  // sectors of the near cache: when each is there; Infinity while that is not known
+  private readonly near_there: Float64Array;
+  private readonly near_cycles: number;
+  /** When the sector that was read last is there; Infinity while it is on its way from the DRAM. */
+  private there_at = 0;
+  // requests of several pieces: pieces still to come, the last so far, and when the request was made
+  private readonly request_B: number;
+  /** Request that the piece under way belongs to; -1: it is one itself. */
+  private wide = -1;
+  private pieces = new Int32Array(256);
+  private pieces_end = new Float64Array(256);
+  private pieces_from = new Float64Array(256);
+  private free_wide = -1;
+  private wides = 0;
 
   constructor(readonly config: ReplayConfig) {
     const { dram, cache } = config;
@@ -98,6 +130,11 @@ export class Replay {
     this.line_B = cache?.config.line_B ?? this.burst_B;
     this.fetch_B = Math.max(this.sector_B, cache?.fetch_B ?? 0);
     this.cache = cache && new Cache(cache.config);
+    const near = cache && config.near;
+    this.near = near && new Cache(near.config);
+    this.near_cycles = near ? near.latency_s / dram.tCK_s : 0;
+    this.near_there = new Float64Array(near ? near.config.capacity_B / near.config.sector_B : 0);
+    this.request_B = config.request_B ?? 0;
     this.hit_cycles = cache ? cache.latency_s / dram.tCK_s : 0;
     this.beyond_cycles = cache
       ? Math.max(this.hit_cycles, cache.miss_latency_s / dram.tCK_s - idleFetch_cycles(dram, this.fetch_B))
@@ -135,15 +172,83 @@ export class Replay {
       this.at = at;
       return;
     }
-    const taken = this.cache
-      ? this.throughCache(this.cache, address, write, at)
-      : this.dram.offer(address, write, at, 0, this.limit);
+    const taken = this.request_B > this.sector_B ? this.takeWide(address, write, at) : this.take(address, write, at);
     if (taken > at) this.taken_now = 0;
     this.at = taken;
     if (taken >= this.limit) return;
     this.taken_now++;
     if (write) this.writes++;
     else this.reads++;
+  }
+
+  private take(address: number, write: boolean, at: number): number {
+    if (!this.cache) return this.dram.offer(address, write, at, this.wide + 1, this.limit);
+    return this.near
+      ? this.throughNear(this.near, address, write, at)
+      : this.throughCache(this.cache, address, write, at);
+  }
+
+  /** Piece after piece; answered when the last is. */
+  private takeWide(address: number, write: boolean, cycle: number): number {
+    const { sector_B } = this;
+    const first = Math.floor(address / sector_B);
+    const last = Math.floor((address + this.request_B - 1) / sector_B);
+    let wide = this.free_wide;
+    if (wide >= 0) this.free_wide = this.pieces_from[wide]!;
+    else {
+      wide = this.wides++;
+      if (wide === this.pieces.length) {
+        this.pieces = doubled(this.pieces);
+        this.pieces_end = doubled(this.pieces_end);
+        this.pieces_from = doubled(this.pieces_from);
+      }
+    }
+    this.pieces[wide] = last - first + 1;
+    this.pieces_end[wide] = 0;
+    this.pieces_from[wide] = cycle;
+    this.wide = wide;
+    let at = cycle;
+    for (let piece = first; piece <= last && at < this.limit; piece++) at = this.take(piece * sector_B, write, at);
+    this.wide = -1;
+    return at;
+  }
+
+  /** A piece of a read or a write is done; true, with when the whole is in `pieces_end`, if it was the last. */
+  private lastPiece(wide: number, done: number): boolean {
+    if (done > this.pieces_end[wide]!) this.pieces_end[wide] = done;
+    return --this.pieces[wide]! === 0;
+  }
+
+  private release(wide: number): void {
+    this.pieces_from[wide] = this.free_wide;
+    this.free_wide = wide;
+  }
+
+  /** A core's own cache: what it does not hold, and all that is written, goes on. */
+  private throughNear(near: Cache, address: number, write: boolean, cycle: number): number {
+    if (write) {
+      near.access(address, true);
+      return this.throughCache(this.cache!, address, true, cycle);
+    }
+    const { line_B, sector_B } = this.config.near!.config;
+    const line = Math.floor(address / line_B);
+    const sector = Math.floor((address - line * line_B) / sector_B);
+    this.near_read_B += sector_B;
+    const missing = near.accessLine(line, 1 << sector, false);
+    const at = near.at * (line_B / sector_B) + sector;
+    if (missing !== 0) {
+      const taken = this.throughCache(this.cache!, address, false, cycle);
+      this.near_there[at] = this.there_at;
+      return taken;
+    }
+    const there = this.near_there[at]!;
+    const entry = there === Number.POSITIVE_INFINITY ? this.onItsWay(address, cycle) : -1;
+    if (entry >= 0) this.addWaiter(entry, cycle);
+    else {
+      if (there === Number.POSITIVE_INFINITY) this.near_there[at] = 0;
+      this.answer(this.wide, cycle, Math.max(cycle + this.near_cycles, this.near_there[at]!));
+    }
+    return cycle;
   }
 
   /** The trace is over: what waits is served, or the cycles asked for are done. */
@@ -160,8 +265,8 @@ export class Replay {
 
   private direct(): ChannelSink {
     return {
-      readDone: (_tag, arrival, done) => this.answered(arrival, done),
-      writeDone: (_tag, _arrival, done) => this.written(done),
+      readDone: (tag, arrival, done) => this.answer(tag - 1, arrival, done),
+      writeDone: (tag, _arrival, done) => this.wrote(tag - 1, done),
       burst: (write, end) => this.burst(write, end),
     };
   }
@@ -172,6 +277,23 @@ export class Replay {
       writeDone() {},
       burst: (write, end) => this.burst(write, end),
     };
+  }
+
+  /** A read, or its piece, is done. */
+  private answer(wide: number, arrival: number, done: number): void {
+    if (wide < 0) this.answered(arrival, done);
+    else if (this.lastPiece(wide, done)) {
+      this.answered(this.pieces_from[wide]!, this.pieces_end[wide]!);
+      this.release(wide);
+    }
+  }
+
+  private wrote(wide: number, done: number): void {
+    if (wide < 0) this.written(done);
+    else if (this.lastPiece(wide, done)) {
+      this.written(this.pieces_end[wide]!);
+      this.release(wide);
+    }
   }
 
   private answered(arrival: number, done: number): void {
@@ -204,14 +326,18 @@ export class Replay {
     let at = cycle;
     if (evicted_dirty !== 0) at = this.writeBack(evicted, evicted_dirty, at);
     if (forward) at = this.dram.offer(address, true, at, 0);
+    this.there_at = Number.POSITIVE_INFINITY;
     if (fetch !== 0) at = this.fetch(cache, address, at, write ? -1 : start + at - cycle);
     else if (!write) {
       // the sector may still be on its way
       const entry = found === HIT ? this.onItsWay(address, at) : -1;
       if (entry >= 0) this.addWaiter(entry, start);
-      else this.answered(start, start + this.hit_cycles);
+      else {
+        this.there_at = start + this.hit_cycles;
+        this.answer(this.wide, start, this.there_at);
+      }
     }
-    if (write) this.written(start + 1);
+    if (write) this.wrote(this.wide, start + 1);
     return at;
   }
 
@@ -279,21 +405,21 @@ export class Replay {
     this.waiting[tag] = -1;
     while (w >= 0) {
       const next = this.next[w]!;
-      this.answeredFromMemory(this.arrival[w]!, done);
+      this.answeredFromMemory(this.group[w]!, this.arrival[w]!, done);
       this.next[w] = this.free;
       this.free = w;
       w = next;
     }
   }
 
-  private answeredFromMemory(arrival: number, there: number): void {
-    this.answered(arrival, Math.max(there, arrival) + this.beyond_cycles);
+  private answeredFromMemory(wide: number, arrival: number, there: number): void {
+    this.answer(wide, arrival, Math.max(there, arrival) + this.beyond_cycles);
   }
 
   private addWaiter(entry: number, arrival: number): void {
     const there = this.there[entry]!;
     if (there >= 0) {
-      this.answeredFromMemory(arrival, there);
+      this.answeredFromMemory(this.wide, arrival, there);
       return;
     }
     let w = this.free;
@@ -301,15 +427,13 @@ export class Replay {
     else {
       w = this.used++;
       if (w === this.next.length) {
-        const arrivals = new Float64Array(w * 2);
-        const nexts = new Int32Array(w * 2);
-        arrivals.set(this.arrival);
-        nexts.set(this.next);
-        this.arrival = arrivals;
-        this.next = nexts;
+        this.arrival = doubled(this.arrival);
+        this.next = doubled(this.next);
+        this.group = doubled(this.group);
       }
     }
     this.arrival[w] = arrival;
+    this.group[w] = this.wide;
     this.next[w] = this.waiting[entry]!;
     this.waiting[entry] = w;
   }
@@ -346,4 +470,10 @@ export function idleFetch_cycles(spec: DramSpec, bytes: number): number {
   for (let a = 0; a < bytes; a += spec.organisation.burst_B) system.offer(a, false, 0, 0);
   system.drain();
   return last;
+}
+
+export function doubled<T extends Float64Array | Int32Array>(old: T): T {
+  const grown = new (old.constructor as { new (n: number): T })(old.length * 2);
+  grown.set(old as never);
+  return grown;
 }

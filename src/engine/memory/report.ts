@@ -81,6 +81,8 @@ export function memoryReport(replay: Replay, names: ReplayNames): MemoryReport {
   const { spec } = dram;
   const { tCK_s } = spec;
   const level = replay.config.cache;
+  const { near: core } = replay.config;
+  const first = (replay.near && core?.id) ?? level?.id ?? 'dram';
   const id = level?.id ?? 'dram';
   const counts = dram.counts();
   const cycles = replay.end;
@@ -89,6 +91,7 @@ export function memoryReport(replay: Replay, names: ReplayNames): MemoryReport {
   const bytes = (counts.reads + counts.writes) * burst_B;
   const parts = dramEnergy(spec, counts, dram.openCycles(cycles), cycles);
   const energy: Record<string, number> = {
+    ...(replay.near && core && { [core.id]: replay.near_read_B * core.read_pJ_per_B * 1e-12 }),
     ...(level && {
       [level.id]: (replay.cache_read_B * level.read_pJ_per_B + replay.cache_written_B * level.write_pJ_per_B) * 1e-12,
     }),
@@ -100,12 +103,15 @@ export function memoryReport(replay: Replay, names: ReplayNames): MemoryReport {
   };
   const c = cache?.counts;
   const hits = c ? c.read_hits + c.write_hits : 0;
+  const n = replay.near?.counts;
+  /** Of the core's own cache; writes go through it. */
+  const near = (count: number | undefined) => (count === undefined || !core ? {} : { [core.id]: count });
   const { latency } = replay;
   return {
     machine: names.machine,
     dram: spec.name,
     protocol: spec.protocol,
-    level: id,
+    level: first,
     trace: names.trace,
     format: names.format,
     interrupted: names.interrupted,
@@ -114,11 +120,15 @@ export function memoryReport(replay: Replay, names: ReplayNames): MemoryReport {
     writes: replay.writes,
     reads_done: replay.reads_done,
     writes_done: replay.writes_done,
-    hits: c ? { [id]: hits } : {},
-    misses: c ? { [id]: c.reads + c.writes - hits } : {},
-    sector_misses: c ? { [id]: c.sector_misses } : {},
+    hits: { ...near(n?.read_hits), ...(c && { [id]: hits }) },
+    misses: { ...near(n && n.reads - n.read_hits), ...(c && { [id]: c.reads + c.writes - hits }) },
+    sector_misses: { ...near(n?.sector_misses), ...(c && { [id]: c.sector_misses }) },
     miss_merges: c ? { [id]: replay.misses.reduce((sum, m) => sum + m.merges, 0) } : {},
-    moved_B: { ...(c && { [id]: replay.cache_read_B + replay.cache_written_B }), dram: bytes },
+    moved_B: {
+      ...near(n && replay.near_read_B),
+      ...(c && { [id]: replay.cache_read_B + replay.cache_written_B }),
+      dram: bytes,
+    },
     row_hits: counts.read_row_hits + counts.write_row_hits,
     read_row_hits: counts.read_row_hits,
     write_row_hits: counts.write_row_hits,

@@ -63,8 +63,8 @@ export class Cache {
   evicted = -1;
   evicted_dirty = 0;
 
-  /** Place of the line that `accessLine` met last. */
-  private at = 0;
+  /** Place, over all sets and ways, of the line that `accessLine` met last. */
+  at = 0;
   readonly sets: number;
   private readonly ways: number;
   private readonly slices: number;
