@@ -113,14 +113,14 @@ test('one pass of attention keeps within a constant of the bound above d², squa
   const op = attentionOp({ heads: 1, q_len: 8192, head_dim: 64 }, 'fp32');
   const square = 64 * 64 * 4;
   const of = (kernel: string, x: number) =>
-    schedulesOf(op, x * square).find((s) => s.kernel === kernel && s.sizes === 'free')!.requested_B /
+    schedulesOf(op, x * square, 'only if not free').find((s) => s.kernel === kernel)!.requested_B /
     least(op, x * square);
   for (const x of [4, 8, 16]) expect(of('attention_fused', x)).toBeLessThan(2.6);
   for (const x of [1 / 4, 1 / 8]) expect(of('attention_small_memory', x)).toBeLessThan(4.5);
   // and each is the worse one in the other's regime
   expect(of('attention_small_memory', 8)).toBeGreaterThan(of('attention_fused', 8));
   expect(of('attention_fused', 1 / 4)).toBeGreaterThan(of('attention_small_memory', 1 / 4));
-});
+}, 60_000);
 
 const GOLDEN = join('..', 'shared', 'golden', 'orojenesis');
 describe.skipIf(!existsSync(GOLDEN))('beside exhaustive mappings of products (orojenesis)', () => {
