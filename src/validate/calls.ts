@@ -11,6 +11,7 @@ import type { Pins } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import type { Activation, ElementwiseFn, Op, OpOf } from '../workload/op.js';
 import { decodeKernel, decodePins, prefillPins } from './attention-kernels.js';
+import { blockScaledPins, weightOnlyPins } from './gemm-kernels.js';
 import { layerNormPins, type NamedLaunch, sgemmPins, softmaxPins } from './named-kernels.js';
 import { diffusionRow, energyRow, phasesRow, type Served } from './served.js';
 
@@ -114,6 +115,7 @@ interface Format {
   /** Its times are multiples of the 1.024 µs of an event timer: single calls, launched one by one. */
   readonly eager?: true;
   readonly block_scaled?: true;
+  readonly pins?: (op: OpOf<'matmul'>, machine: ResourceGraph) => Pins | undefined;
 }
 
 /** Weight formats of the GEMM tables: operand dtypes and the kernels that come before the product. */
@@ -140,6 +142,7 @@ const GEMM_FORMATS: Record<string, Format> = {
     a: 'fp8_e4m3',
     b: 'fp8_e4m3',
     block_scaled: true,
+    pins: blockScaledPins,
     before: (m, k) => [elementwise('quantise by block', 'quantise', m * k, 'bf16', 'fp8_e4m3')],
   },
   nvfp4: {
@@ -147,8 +150,8 @@ const GEMM_FORMATS: Record<string, Format> = {
     b: 'nvfp4',
     before: (m, k) => [elementwise('quantise by block', 'quantise', m * k, 'bf16', 'nvfp4')],
   },
-  int8_wo: { a: 'bf16', b: 'int8', before: () => [], eager: true },
-  int4_wo: { a: 'bf16', b: 'int4', before: () => [], eager: true },
+  int8_wo: { a: 'bf16', b: 'int8', before: () => [], eager: true, pins: weightOnlyPins },
+  int4_wo: { a: 'bf16', b: 'int4', before: () => [], eager: true, pins: weightOnlyPins },
   sq: {
     a: 'int8',
     b: 'int8',
@@ -183,8 +186,11 @@ function gemmRow(format: string, row: Row): Call | Skip {
   if (!f) return { skip: `unknown GEMM format '${format}' (known: ${Object.keys(GEMM_FORMATS).join(', ')})` };
   const [m, n, k] = [int(row, 'm'), int(row, 'n'), int(row, 'k')];
   const op: OpOf<'matmul'> = { ...matmul(1, m, n, k, f.a, f.b, 'bf16'), ...(f.block_scaled && { block_scaled: true }) };
+  const before = f.before(m, k);
+  const { pins } = f;
   return {
-    ops: [...f.before(m, k), op],
+    ops: [...before, op],
+    ...(pins && { steps: (machine) => [...before.map((b) => ({ op: b })), { op, pins: pins(op, machine) }] }),
     context: gemmContext(op, f.eager ? 'eager' : 'graph'),
     measured_s: ms(row),
     group: 'gemm',

@@ -73,7 +73,7 @@ export interface MeasuredReport extends Errors {
     unit?: string;
   }[];
   readonly skipped: Record<string, number>;
-  /** Mean power of the rows that say what was measured. */
+  /** Mean power of the rows that say what was measured, short ones left out. */
   readonly power?: Errors;
   readonly named?: NamedKernels;
   /** Share of the measured values inside the 90 % interval. */
@@ -183,6 +183,9 @@ function freely(call: Call, named: Mapped, machine: ResourceGraph, mapper: Mappe
   const other = a.kernel !== b.kernel || TILE.some((key) => a.params[key] !== b.params[key]);
   return { time_s: timeOf(free, machine), other };
 }
+/** Power meters sample over many repeats with the host's gaps between: rows shorter than this say little. */
+const POWER_LEAST_S = 100e-6;
+
 /** What a kernel's name tells. */
 const TILE = ['bm', 'bn', 'split', 'rows', 'block', 'groups'] as const;
 
@@ -213,7 +216,7 @@ export function summarise(rows: readonly MeasuredRow[], machine: string, table: 
   }
   const skipped: Record<string, number> = {};
   for (const r of rows) if (r.skip_reason) skipped[r.skip_reason] = (skipped[r.skip_reason] ?? 0) + 1;
-  const withPower = done.filter((r) => r.measured_power_W !== undefined);
+  const withPower = done.filter((r) => r.measured_power_W !== undefined && r.measured_s! >= POWER_LEAST_S);
   const inside = done.filter((r) => r.measured_s! >= r.lo_s! && r.measured_s! <= r.hi_s!).length;
   const worst = [...done]
     .sort(

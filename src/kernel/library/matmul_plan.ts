@@ -11,6 +11,7 @@ import {
   type Expr,
   loopVar,
   map,
+  mapFn,
   mma,
   type Stmt,
   type Tensor,
@@ -21,7 +22,7 @@ import {
   view,
 } from '../ir.js';
 import type { Mapping, Params } from '../kernel.js';
-import { ADD, activationFn, isInteger, MOVE, MUL } from '../math.js';
+import { ADD, activationFn, isInteger, MOVE, MUL, ZERO } from '../math.js';
 import {
   DEQUANTISE,
   type Formats,
@@ -43,6 +44,8 @@ export const KK = loopVar('k');
 export interface Plan {
   readonly route: Route;
   readonly scaling: Scaling;
+  /** Sums of blocks of k are scaled on the lanes. */
+  readonly promoted: boolean;
   readonly A: Tensor;
   readonly B: Tensor;
   readonly C: Tensor;
@@ -51,6 +54,9 @@ export interface Plan {
   readonly scales?: Tensor;
   readonly tensors: readonly Tensor[];
 }
+
+/** The scale is part of one multiply–add for each element. */
+const PROMOTE = mapFn('promote', 2, { f: 'fma', args: [{ in: 0 }, 1, { in: 1 }] });
 
 let lastOp: OpOf<'matmul'> | undefined;
 let lastMachine: ResourceGraph | undefined;
@@ -103,7 +109,8 @@ export function makePlan(op: OpOf<'matmul'>, route: Route): Plan {
   const residual = op.residual ? tensor('residual', op.c, [batch, m, n], 'input', 'activation') : undefined;
   const tensors = [A, B, C];
   for (const t of [scales, bias, residual]) if (t) tensors.push(t);
-  return { route, scaling, A, B, C, bias, residual, scales, tensors };
+  const promoted = op.block_scaled === true && route.mma === 'matrix' && route.op?.accumulator === 'register';
+  return { route, scaling, promoted, A, B, C, bias, residual, scales, tensors };
 }
 
 export function routeOrThrow(formats: Formats, machine: ResourceGraph): Route {
@@ -127,12 +134,18 @@ export interface Tiles {
   readonly am: Tile;
   readonly bm: Tile;
   readonly scale?: Tile;
+  /** Sum of one block of k, before its scales: block-scaled operands on units that accumulate in registers. */
+  readonly part?: Tile;
   readonly acc: Tile;
   readonly all: Tile[];
 }
 
 /** Tiles of a choice of bm, bn, bk, stages, groups_m, groups_n; throws InputError where they do not divide. */
-export function tilesOf(plan: Pick<Plan, 'route' | 'scaling' | 'A' | 'B'>, p: Params, machine: ResourceGraph): Tiles {
+export function tilesOf(
+  plan: Pick<Plan, 'route' | 'scaling' | 'A' | 'B'> & { readonly promoted?: boolean },
+  p: Params,
+  machine: ResourceGraph,
+): Tiles {
   const { route } = plan;
   const bm = p['bm']!;
   const bn = p['bn']!;
@@ -155,7 +168,9 @@ export function tilesOf(plan: Pick<Plan, 'route' | 'scaling' | 'A' | 'B'>, p: Pa
   }
   const acc = tile('acc', 'register', route.acc, bm, bn, 1, laneTile(route, p, machine));
   all.push(acc);
-  return { as, bs, am, bm: bmTile, scale, acc, all };
+  let part: Tile | undefined;
+  if (plan.promoted) all.push((part = tile('part', 'register', route.acc, bm, bn, 1, acc.lane)));
+  return { as, bs, am, bm: bmTile, scale, part, acc, all };
 }
 
 /** Rows × columns of lanes in a lane group on plain multiply–adds: as square as a power of two allows. */
@@ -203,7 +218,9 @@ export function mainStep(route: Route, t: Tiles, a: View, b: View, scale?: View)
   if (route.widenA) body.push(map(widenFn(t.as.dtype), [t.as], t.am));
   if (route.widenB)
     body.push(t.scale ? map(DEQUANTISE, [t.bs, t.scale], t.bm) : map(widenFn(t.bs.dtype), [t.bs], t.bm));
-  body.push(mma(t.am, t.bm, t.acc));
+  // DeepGEMM: each 128 of k is summed by itself, scaled on the lanes and added up there
+  if (t.part) body.push(map(ZERO, [], t.part), mma(t.am, t.bm, t.part), map(PROMOTE, [t.part, t.acc], t.acc));
+  else body.push(mma(t.am, t.bm, t.acc));
   return body;
 }
 

@@ -160,6 +160,7 @@ function depthsFor(f: Formats, route: Route, k: number): number[] {
     const bk = Math.min(most, Math.max(least, 2 ** Math.floor(Math.log2(row_B / bytes))));
     if (!depths.includes(bk)) depths.push(bk);
   }
+  if (f.block_scaled && route.op?.accumulator === 'register') return [SCALE_GROUP];
   // a depth that the whole product does not fill only pads
   const filled = depths.filter((bk) => bk <= k);
   return filled.length > 0 ? filled : [depths[depths.length - 1]!];

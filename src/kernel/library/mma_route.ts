@@ -12,6 +12,8 @@ export interface Formats {
   readonly a: DType;
   readonly b: DType;
   readonly accumulate: DType;
+  /** Operands have a scale for each 128 of k. */
+  readonly block_scaled?: boolean;
 }
 
 export interface Route {

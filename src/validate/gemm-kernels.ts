@@ -1,0 +1,27 @@
+/**
+ * Tiles that TensorRT-LLM's products of quantised operands are built for (Apache-2.0; cutlass_kernels/fpA_intB_gemm and
+ * cutlass_heuristic.cpp, fp8_blockscale_gemm with DeepGEMM's host code, ada_blockwise_gemm): elsewhere the library of
+ * the vendor picks, and the search stands for it.
+ */
+import type { Pins } from '../kernel/mapper.js';
+import { mmaOf, type ResourceGraph } from '../machine/graph.js';
+import type { OpOf } from '../workload/op.js';
+
+type Matmul = OpOf<'matmul'>;
+
+/** Weight-only: every tile is this wide and steps through k by this much. */
+const WEIGHT_ONLY = { bn: 128, bk: 64 } as const;
+/** Rows up to which products with narrow weights run on lanes, without tiles (weightOnlyBatchedGemv). */
+const GEMV_ROWS = 4;
+
+/** Integer weights beside wider activations. */
+export const weightOnlyPins = (op: Matmul): Pins | undefined =>
+  op.m <= GEMV_ROWS ? undefined : { params: WEIGHT_ONLY };
+
+/** One tile before Hopper; on it 64 rows, or 128 where there are more, and the width that takes the fewest waves. */
+export function blockScaledPins(op: Matmul, machine: ResourceGraph): Pins | undefined {
+  const found = mmaOf(machine, op.a, op.b, 'fp32')?.op;
+  if (!found || found.accumulator !== 'register') return undefined;
+  if (found.operands === 'register') return { kernel: 'gemm', params: { bm: 32, bn: 128, bk: 128 } };
+  return { kernel: 'gemm', params: { bm: op.m <= 64 ? 64 : 128, bk: 128 } };
+}
