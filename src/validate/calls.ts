@@ -11,7 +11,7 @@ import type { Pins } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import type { Activation, ElementwiseFn, Op, OpOf } from '../workload/op.js';
 import { decodeKernel, decodePins, prefillPins } from './attention-kernels.js';
-import { blockScaledPins, weightOnlyPins } from './gemm-kernels.js';
+import { blockScaledPins, fourBitPins, weightOnlyPins } from './gemm-kernels.js';
 import { layerNormPins, type NamedLaunch, sgemmPins, softmaxPins } from './named-kernels.js';
 import { diffusionRow, energyRow, phasesRow, type Served } from './served.js';
 
@@ -149,6 +149,7 @@ const GEMM_FORMATS: Record<string, Format> = {
     a: 'nvfp4',
     b: 'nvfp4',
     before: (m, k) => [elementwise('quantise by block', 'quantise', m * k, 'bf16', 'nvfp4')],
+    pins: fourBitPins,
   },
   int8_wo: { a: 'bf16', b: 'int8', before: () => [], eager: true, pins: weightOnlyPins },
   int4_wo: { a: 'bf16', b: 'int4', before: () => [], eager: true, pins: weightOnlyPins },

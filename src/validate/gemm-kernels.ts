@@ -9,14 +9,14 @@ import type { OpOf } from '../workload/op.js';
 
 type Matmul = OpOf<'matmul'>;
 
-/** Weight-only: every tile is this wide and steps through k by this much. */
+/** Weight-only: every tile is this wide and steps through k by this much; k is split only where little else is to do. */
 const WEIGHT_ONLY = { bn: 128, bk: 64 } as const;
 /** Rows up to which products with narrow weights run on lanes, without tiles (weightOnlyBatchedGemv). */
 const GEMV_ROWS = 4;
 
 /** Integer weights beside wider activations. */
 export const weightOnlyPins = (op: Matmul): Pins | undefined =>
-  op.m <= GEMV_ROWS ? undefined : { params: WEIGHT_ONLY };
+  op.m <= GEMV_ROWS ? undefined : { kernel: 'gemm', params: WEIGHT_ONLY };
 
 /** One tile before Hopper; on it 64 rows, or 128 where there are more, and the width that takes the fewest waves. */
 export function blockScaledPins(op: Matmul, machine: ResourceGraph): Pins | undefined {
@@ -24,4 +24,11 @@ export function blockScaledPins(op: Matmul, machine: ResourceGraph): Pins | unde
   if (!found || found.accumulator !== 'register') return undefined;
   if (found.operands === 'register') return { kernel: 'gemm', params: { bm: 32, bn: 128, bk: 128 } };
   return { kernel: 'gemm', params: { bm: op.m <= 64 ? 64 : 128, bk: 128 } };
+}
+
+/** Four-bit floats (fp4_gemm): 128 rows, 128 bytes of k, and the widest of its tiles that still gives each core one. */
+export function fourBitPins(op: Matmul, machine: ResourceGraph): Pins {
+  const rows = Math.ceil(op.m / 128);
+  const bn = [256, 128].find((w) => rows * Math.ceil(op.n / w) >= machine.cores.count) ?? 64;
+  return { kernel: 'gemm', params: { bm: 128, bn, bk: 256 } };
 }
