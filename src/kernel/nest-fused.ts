@@ -369,6 +369,11 @@ function einsumNest(
     } else if (r === down) {
       const left = spread(r, extent, 'y');
       if (left > 1) (layout.block || r !== layout.down ? inTime : far).push({ rank: r, size: left });
+    } else if (r === layout.down && layout.spill) {
+      // what was put away comes back through the shared store block by block
+      const { y } = sidesOf(arraysOf(machine).matrix ?? array);
+      far.push({ rank: r, size: Math.ceil(extent / y) });
+      inTime.push({ rank: r, size: Math.min(y, extent) });
     } else inTime.push({ rank: r, size: extent });
   }
   // what a block has had in the elements is not fetched again
@@ -392,7 +397,7 @@ function einsumNest(
       const again = !layout.block && !layout.spill && usersOf(tensor, cascade) > 1;
       if (!(again && at.fetched.has(tensor))) home[tensor] = at.home;
       // operands that tiles of a group, or later passes, share stay for all of them
-      if (again || !ranksOfTensor(tensor, e).includes(layout.across)) near[tensor] = at.near;
+      if (again || layout.spill || !ranksOfTensor(tensor, e).includes(layout.across)) near[tensor] = at.near;
       at.fetched.add(tensor);
     } else if (place === 'near' && !(inBlock && at.seen.has(tensor) && t.start !== undefined)) near[tensor] = at.near;
     // operands are latched where they are used

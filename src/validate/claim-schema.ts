@@ -12,6 +12,8 @@ export const METRICS = {
   speedup: { unit: '', of: 'time of the baseline ÷ time of the treatment' },
   flop_per_s: { unit: 'FLOP/s', of: 'useful rate, causal halves counted once' },
   peak_fraction: { unit: '', of: 'useful rate ÷ peak of the matrix units at the nominal clock' },
+  energy_ratio: { unit: '', of: 'energy of the treatment ÷ energy of the baseline' },
+  array_busy: { unit: '', of: 'share of the time that the array with rows is at work, launch left out' },
   dram_B: { unit: 'B', of: 'bytes that far memory moves' },
   dram_ratio: { unit: '', of: 'far-memory bytes of the baseline ÷ those of the treatment' },
   requested_B: { unit: 'B', of: 'bytes at explicit copies to and from far memory' },
@@ -30,6 +32,9 @@ const Numbers = Type.Record(Type.String(), Type.Number());
 const SetupSchema = Type.Object(
   {
     machine: Type.Optional(Type.String({ description: 'not needed where only bytes are counted' })),
+    set: Type.Optional(
+      Type.Array(Type.String(), { description: 'fields of the machine that differ, as --set takes them' }),
+    ),
     kernel: Type.Optional(Type.String({ description: 'a kernel, or a family to choose from' })),
     shape: Type.Optional(Numbers),
     dtype: Type.Optional(Type.Unsafe<DType>(Type.String({ enum: [...DTYPES] }))),
@@ -39,6 +44,15 @@ const SetupSchema = Type.Object(
     launch: Type.Optional(Type.Union([Type.Literal('graph'), Type.Literal('eager')])),
     capacity: Type.Optional(Type.String({ description: 'fast memory within which the best tile is searched' })),
     workload: Type.Optional(Type.String({ description: 'instead of a kernel, as simulate takes it' })),
+    beside: Type.Optional(
+      Type.Array(
+        Type.Object(
+          { kernel: Type.String(), shape: Numbers, repeat: Type.Optional(Type.Integer({ minimum: 1 })) },
+          { additionalProperties: false },
+        ),
+        { description: 'kernels that run after it, of the same format' },
+      ),
+    ),
     ops: Type.Optional(
       Type.Object(
         {

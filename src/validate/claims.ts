@@ -17,16 +17,29 @@ import { standardAttention } from './standard-attention.js';
 
 /** What the command line opens for a claim. */
 export interface Surroundings {
-  machine(name: string): ResourceGraph;
+  machine(key: string): ResourceGraph;
   workload(text: string): Trace;
 }
 
-/** Names of the machines that a claim runs on. */
-export const machinesOf = (claim: Claim): string[] => [
-  ...new Set(
-    [claim, ...claim.cases].flatMap((c) => [c.baseline?.machine, c.treatment?.machine]).filter((m) => m !== undefined),
-  ),
-];
+/** A machine as a setup names it: its name, and the fields that differ. */
+export interface NamedMachine {
+  readonly name: string;
+  readonly set: readonly string[];
+  /** Both as one text: what `Surroundings.machine` is asked for. */
+  readonly key: string;
+}
+
+const named = ({ machine, set = [] }: Setup): NamedMachine | undefined =>
+  machine === undefined ? undefined : { name: machine, set, key: [machine, ...set].join(' --set ') };
+
+/** The machines that a claim runs on. */
+export function machinesOf(claim: Claim): NamedMachine[] {
+  const all = claim.cases.flatMap((c) => [
+    named(merged(claim.baseline, c.baseline)),
+    named(merged(claim.treatment, c.treatment)),
+  ]);
+  return [...new Map(all.flatMap((m) => (m ? [[m.key, m] as const] : []))).values()];
+}
 
 export function reproduceClaim(name: string, claim: Claim, around: Surroundings): Reproduced[] {
   return claim.cases.map((c) => reproduceCase(name, claim, c, around));
@@ -74,6 +87,10 @@ interface Run {
 interface Timed {
   readonly time_s: number;
   readonly dram_B: number;
+  readonly energy_J: number;
+  /** Busy time of the array with rows, and the time without launches. */
+  readonly array_s: number;
+  readonly busy_s: number;
   /** Useful work: of the kernels that ran, or of one forward pass of standard attention. */
   readonly flops: number;
 }
@@ -86,9 +103,11 @@ function kernelOf(s: Setup, place: string): { kernels: readonly AnyKernel[]; op:
 
 /** Simulated at steady fidelity. */
 function timed(s: Setup, { around, place }: Run): Timed {
-  if (s.machine === undefined) throw new InputError('needs a machine', place);
-  const machine = around.machine(s.machine);
+  const which = named(s);
+  if (!which) throw new InputError('needs a machine', place);
+  const machine = around.machine(which.key);
   const home = machine.stores.find((x) => x.role === 'home')!.id;
+  const first = machine.arrays?.[0]?.unit;
   const launch = s.launch ?? 'graph';
   if (s.ops || s.workload !== undefined) {
     const attention = s.ops
@@ -97,26 +116,33 @@ function timed(s: Setup, { around, place }: Run): Timed {
     const trace = attention ? standardAttention(attention, s.ops!) : around.workload(s.workload!);
     const r = simulate(trace, machine, { launch });
     const flops = attention ? flopsOf(attention) : r.flops;
-    return { time_s: r.time_s, dram_B: r.moved_B[home] ?? 0, flops };
+    const array_s = r.ops.reduce((sum, o) => sum + (o.busy_s[first ?? ''] ?? 0) * o.repeat, 0);
+    const { time_s, energy_J } = r;
+    return { time_s, dram_B: r.moved_B[home] ?? 0, energy_J, array_s, busy_s: time_s - r.launch_s, flops };
   }
-  const passes =
+  const passes: { setup: Setup; repeat: number }[] =
     s.backward === undefined
-      ? [s]
+      ? [{ setup: s, repeat: 1 }]
       : [
-          { ...s, shape: { ...s.shape, statistics: 1 } },
-          { ...s, kernel: s.backward, tile: s.backward_tile },
+          { setup: { ...s, shape: { ...s.shape, statistics: 1 } }, repeat: 1 },
+          { setup: { ...s, kernel: s.backward, tile: s.backward_tile }, repeat: 1 },
         ];
-  const sum = { time_s: 0, dram_B: 0, flops: 0 };
-  for (const pass of passes) {
+  for (const { kernel, shape, repeat = 1 } of s.beside ?? [])
+    passes.push({ setup: { ...s, kernel, shape, tile: undefined }, repeat });
+  const sum = { time_s: 0, dram_B: 0, energy_J: 0, array_s: 0, busy_s: 0, flops: 0 };
+  for (const { setup: pass, repeat } of passes) {
     const { kernels, op } = kernelOf(pass, place);
     const { result } = simulateKernel(op, machine, {
       ...(kernels.length === 1 ? { kernel: kernels[0]!.name } : {}),
       ...(pass.tile ? { params: pass.tile } : {}),
       context: { ...COLD, launch },
     });
-    sum.time_s += result.time_s;
-    sum.dram_B += result.moved_B[home] ?? 0;
-    sum.flops += result.flops;
+    sum.time_s += result.time_s * repeat;
+    sum.dram_B += (result.moved_B[home] ?? 0) * repeat;
+    sum.energy_J += result.energy_J * repeat;
+    sum.array_s += (result.busy_s[first ?? ''] ?? 0) * repeat;
+    sum.busy_s += (result.time_s - result.launch_s) * repeat;
+    sum.flops += result.flops * repeat;
   }
   return sum;
 }
@@ -183,7 +209,7 @@ function crossover({ baseline, treatment, place }: Run): number {
 
 /** FLOP/s of the fastest dense matrix instruction for the setup's format. */
 function peakOf({ treatment, around, place }: Run): number {
-  const machine = around.machine(treatment.machine!);
+  const machine = around.machine(named(treatment)!.key);
   const dtype = treatment.dtype ?? 'fp16';
   const macs = Math.max(
     0,
@@ -205,6 +231,11 @@ const MEASURES = {
   peak_fraction(r) {
     const t = timed(r.treatment, r);
     return (t.flops * passesOf(r.treatment)) / t.time_s / peakOf(r);
+  },
+  energy_ratio: (r) => timed(r.treatment, r).energy_J / timed(r.baseline, r).energy_J,
+  array_busy(r) {
+    const t = timed(r.treatment, r);
+    return t.array_s / t.busy_s;
   },
   dram_B: (r) => timed(r.treatment, r).dram_B,
   dram_ratio: (r) => timed(r.baseline, r).dram_B / timed(r.treatment, r).dram_B,

@@ -25,8 +25,8 @@ export function define(command: Command): void {
         return { name, claim: parseClaim(json, file) };
       });
       const machines = new Map<string, Machine>();
-      for (const name of new Set(claims.flatMap(({ claim }) => machinesOf(claim))))
-        machines.set(name, await openMachine(name));
+      for (const { name, set, key } of claims.flatMap(({ claim }) => machinesOf(claim)))
+        if (!machines.has(key)) machines.set(key, await openMachine(name, [...set]));
       const progress = await startProgress('claims', claims.length, options);
       const rows: Reproduced[] = [];
       try {

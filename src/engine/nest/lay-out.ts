@@ -159,9 +159,11 @@ function* productAlone(
     einsums: [product],
     tensors: cascade.tensors.map((t) => ({ ...t, home: true })),
   };
-  for (const array of machine.arrays!) {
-    if (!canDo(machine, array, product, cascade)) continue;
-    for (const shape of [alone, padded(alone, array)]) {
+  // lanes beside an array with rows are for what that cannot do
+  const { matrix } = arraysOf(machine);
+  const arrays = machine.arrays!.filter((a) => canDo(machine, a, product, cascade));
+  for (const array of matrix && arrays.includes(matrix) ? [matrix] : arrays) {
+    for (const shape of new Set([alone, padded(alone, array)])) {
       let own: EinsumNest;
       try {
         own = searchNest(shape, product, machine, array.unit, { objective, evaluations: EVALUATIONS }).nest;
@@ -179,6 +181,7 @@ function padded(cascade: Cascade, array: PeArray): Cascade {
   const { x, y } = sidesOf(array);
   const side = Math.max(x, y);
   const up = (n: number) => (n > side ? Math.ceil(n / side) * side : n);
+  if (Object.values(cascade.ranks).every((n) => up(n) === n)) return cascade;
   return { ...cascade, ranks: Object.fromEntries(Object.entries(cascade.ranks).map(([r, n]) => [r, up(n)])) };
 }
 

@@ -82,7 +82,7 @@ const energyResidual = (v: Variant, length: string): number =>
         : 0.09
       : LENGTHS[length]! <= 16384
         ? 0.03
-        : 0.17;
+        : 0.09;
 
 describe.skipIf(!existsSync(FOLDER))('FuseMax’s artifact (skipped without ../shared)', () => {
   for (const variant of Object.keys(VARIANTS) as Variant[])
