@@ -41,7 +41,8 @@ export class NestCore {
   private readonly outside: Float64Array;
   private readonly first = new Float64Array(DIMS);
   private readonly moved = new Float64Array(DIMS);
-  private readonly side = new Float64Array(DIMS);
+  /** Sides of the tiles, per level and tensor. */
+  private readonly side: Float64Array;
   private readonly links: Links;
   private readonly sums = new Float64Array(64);
 
@@ -65,6 +66,7 @@ export class NestCore {
     this.scale = new Float64Array(problem.ranks.length + 1);
     this.stride = new Float64Array(mostLoops);
     this.outside = new Float64Array(mostLoops);
+    this.side = new Float64Array(n * DIMS);
     this.links = new Links(problem);
   }
 
@@ -87,7 +89,10 @@ export class NestCore {
     const { L, K, scale, stride, outside } = this;
     scale.fill(1);
     let i = loops.n - 1;
-    for (let k = 0; k < K; k++) this.tile[L * K + k] = 1;
+    for (let k = 0; k < K; k++) {
+      this.tile[L * K + k] = 1;
+      this.side.fill(1, (L * K + k) * DIMS, (L * K + k + 1) * DIMS);
+    }
     for (let l = L - 1; l >= 0; l--) {
       let any = false;
       for (; i >= 0 && loops.level[i] === l && loops.kind[i] !== TIME; i--) {
@@ -95,14 +100,19 @@ export class NestCore {
         scale[loops.rank[i]!]! *= loops.size[i]!;
         any = true;
       }
-      for (let k = 0; k < K; k++) this.spread[l * K + k] = any ? this.box(k) : this.tile[(l + 1) * K + k]!;
+      for (let k = 0; k < K; k++) this.spread[l * K + k] = any ? this.box(l, k) : this.tile[(l + 1) * K + k]!;
       any = false;
       for (; i >= 0 && loops.level[i] === l; i--) {
         stride[i] = scale[loops.rank[i]!]!;
         scale[loops.rank[i]!]! *= loops.size[i]!;
         any = true;
       }
-      for (let k = 0; k < K; k++) this.tile[l * K + k] = any ? this.box(k) : this.spread[l * K + k]!;
+      if (any) for (let k = 0; k < K; k++) this.tile[l * K + k] = this.box(l, k);
+      else
+        for (let k = 0; k < K; k++) {
+          this.tile[l * K + k] = this.spread[l * K + k]!;
+          if (this.tile[l * K + k] === this.tile[(l + 1) * K + k]) this.sameSides(l, k);
+        }
     }
     let steps = 1;
     let places = 1;
@@ -118,15 +128,26 @@ export class NestCore {
     this.steps = steps;
   }
 
-  private box(k: number): number {
+  /** Words of tensor k's tile over the extents so far; its sides become those of level l. */
+  private box(l: number, k: number): number {
     const { scale } = this;
+    const { dims } = this.problem.tensors[k]!;
+    const at = (l * this.K + k) * DIMS;
     let words = 1;
-    for (const dim of this.problem.tensors[k]!.dims) {
+    for (let d = 0; d < dims.length; d++) {
       let side = 1;
-      for (const t of dim) side += Math.abs(t.stride) * (scale[t.rank]! - 1);
+      for (const t of dims[d]!) side += Math.abs(t.stride) * (scale[t.rank]! - 1);
+      this.side[at + d] = side;
       words *= side;
     }
     return words;
+  }
+
+  /** A level without loops has the sides of the next nearer one. */
+  private sameSides(l: number, k: number): void {
+    const at = (l * this.K + k) * DIMS;
+    const below = ((l + 1) * this.K + k) * DIMS;
+    for (let d = 0; d < DIMS; d++) this.side[at + d] = this.side[below + d]!;
   }
 
   /** Distinct tiles below each level, and how a tensor's words divide over its places. */
@@ -208,51 +229,37 @@ export class NestCore {
   }
 
   private sliding(loops: Loops, k: number, l: number, innermost: number): number {
-    const { dims, relevant } = this.problem.tensors[k]!;
-    const { first, moved, side, outside } = this;
+    const { dims, relevant, strides } = this.problem.tensors[k]!;
+    const { first, moved, side, outside, stride } = this;
     const D = dims.length;
+    const R = this.scale.length;
     const full = this.tile[l * this.K + k]!;
     if (innermost < 0) return full;
-    this.sides(loops, k, l);
+    const sides = (l * this.K + k) * DIMS;
     let kept = 1;
+    const rank = loops.rank[innermost]!;
     for (let d = 0; d < D; d++) {
-      const by = this.move(dims[d]!, loops, innermost);
+      const by = strides[d * R + rank]! * stride[innermost]!;
       first[d] = by;
       moved[d] = by;
-      kept *= Math.max(0, side[d]! - Math.abs(by));
+      kept *= Math.max(0, side[sides + d]! - Math.abs(by));
     }
     const fresh = full - kept;
     let words = full + (loops.size[innermost]! - 1) * outside[innermost]! * fresh;
     for (let i = innermost - 1; i >= 0; i--) {
       if (loops.kind[i] !== TIME) continue;
+      const r = loops.rank[i]!;
       let same = true;
-      const relates = relevant[loops.rank[i]!];
-      for (let d = 0; d < D; d++) {
-        const by = relates ? this.move(dims[d]!, loops, i) : 0;
-        if (by - moved[d]! !== first[d]!) same = false;
-        moved[d]! += by;
-      }
+      if (relevant[r])
+        for (let d = 0; d < D; d++) {
+          const by = strides[d * R + r]! * stride[i]!;
+          if (by - moved[d]! !== first[d]!) same = false;
+          moved[d]! += by;
+        }
+      else for (let d = 0; d < D; d++) if (-moved[d]! !== first[d]!) same = false;
       words += (loops.size[i]! - 1) * outside[i]! * (same ? fresh : full);
     }
     return words;
-  }
-
-  /** How far one trip of loop i moves along a dim. */
-  private move(dim: readonly { rank: number; stride: number }[], loops: Loops, i: number): number {
-    let by = 0;
-    for (const t of dim) if (t.rank === loops.rank[i]) by += t.stride * this.stride[i]!;
-    return by;
-  }
-
-  /** Sides of the tile at level l, into `side`. */
-  private sides(loops: Loops, k: number, l: number): void {
-    const { dims } = this.problem.tensors[k]!;
-    for (let d = 0; d < dims.length; d++) {
-      let side = 1;
-      for (let i = loops.n - 1; i >= 0 && loops.level[i]! >= l; i--)
-        side += Math.abs(this.move(dims[d]!, loops, i)) * (loops.size[i]! - 1);
-      this.side[d] = side;
-    }
   }
 
   /** What neighbours hand on at the network above level l. */

@@ -9,6 +9,7 @@ import type { Problem } from './problem.js';
 /** Most dims of a tensor. */
 export const DIMS = 8;
 
+const MOST_KNOWN = 50_000;
 const EMPTY = 0;
 const PART = 1;
 const WHOLE = 2;
@@ -20,6 +21,10 @@ export class Links {
   shared = 0;
   handed = 0;
   private readonly offsets: number[][] = [];
+  /** Places laid out and split by earlier steps, by their loops and what they move by. */
+  private readonly known = new Map<string, { readonly alone: number; readonly groups: number }>();
+  private layout = '';
+  private laid = false;
   private readonly span = new Float64Array(DIMS);
   private readonly moved = new Float64Array(DIMS);
   private readonly first = new Float64Array(DIMS);
@@ -31,16 +36,21 @@ export class Links {
     const { array, tensors } = this.problem;
     if (!array.levels[l]!.network.neighbours) return false;
     if (l === array.levels.length - 1) return true;
-    const { dims } = tensors[k]!;
+    const { dims, strides, relevant } = tensors[k]!;
     const D = dims.length;
+    const R = relevant.length;
     const { span, moved, first } = this;
+    let spread = false;
     for (let d = 0; d < D; d++) {
       span[d] = 0;
       moved[d] = 0;
-      for (let i = 0; i < loops.n; i++)
-        if (loops.level[i] === l && loops.kind[i] !== TIME)
-          span[d]! += Math.abs(move(dims[d]!, loops.rank[i]!, stride[i]!)) * (loops.size[i]! - 1);
+      for (let i = loops.n - 1; i >= 0; i--)
+        if (loops.level[i] === l && loops.kind[i] !== TIME) {
+          span[d]! += Math.abs(strides[d * R + loops.rank[i]!]! * stride[i]!) * (loops.size[i]! - 1);
+          spread = true;
+        }
     }
+    if (!spread) return false;
     let innermost = true;
     for (let i = loops.n - 1; i >= 0; i--) {
       if (loops.kind[i] !== TIME || loops.level[i]! > l) continue;
@@ -48,7 +58,7 @@ export class Links {
       let still = true;
       let slides = false;
       for (let d = 0; d < D; d++) {
-        const by = move(dims[d]!, loops.rank[i]!, stride[i]!);
+        const by = strides[d * R + loops.rank[i]!]! * stride[i]!;
         const t = by - moved[d]!;
         moved[d]! += by;
         if (innermost) first[d] = t;
@@ -76,9 +86,25 @@ export class Links {
     const { dims } = this.problem.tensors[k]!;
     const D = dims.length;
     const points = l === this.problem.array.levels.length - 1;
-    this.lay(loops, k, l, stride);
+    this.layout = `${k},${l}`;
+    for (let i = 0; i < loops.n; i++)
+      if (loops.level[i] === l && loops.kind[i] !== TIME)
+        this.layout += `;${loops.rank[i]},${loops.size[i]},${stride[i]}`;
+    this.laid = false;
+    const splitOf = (t: readonly number[] | undefined) => {
+      const key = `${this.layout}|${t?.join() ?? ''}`;
+      let found = this.known.get(key);
+      if (!found) {
+        if (!this.laid) this.lay(loops, k, l, stride);
+        this.laid = true;
+        found = this.split(t, l);
+        if (this.known.size >= MOST_KNOWN) this.known.clear();
+        this.known.set(key, found);
+      }
+      return found;
+    };
     const U = places[l + 1]! / places[l]!;
-    const all = this.split(undefined, l).groups;
+    const all = splitOf(undefined).groups;
     const steps: number[] = [];
     for (let i = loops.n - 1; i >= 0; i--)
       if (loops.kind[i] === TIME && loops.level[i]! <= l && loops.size[i]! > 1) steps.push(i);
@@ -112,7 +138,7 @@ export class Links {
     const step = (t: readonly number[], shape: number, before: number, times: number) => {
       const size = sizeOf(shape) * times;
       if (size === 0) return;
-      const found = shape === before ? this.split(t, l) : undefined;
+      const found = shape === before ? splitOf(t) : undefined;
       if (found && found.groups < all) {
         any = true;
         this.sent += found.groups * size;

@@ -14,6 +14,8 @@ export interface ProblemTensor {
   readonly result: boolean;
   /** One per dim: Σ stride · rank (by index). */
   readonly dims: readonly (readonly { readonly rank: number; readonly stride: number }[])[];
+  /** Per dim and rank (dim-major, an entry more than ranks): Σ of the rank's strides in the dim. */
+  readonly strides: Float64Array;
   /** Whether the tensor's coordinates depend on the rank; the last entry is for loops over no rank of the einsum. */
   readonly relevant: Uint8Array;
   /** No dim sums several ranks or strides: tiles are either the same or disjoint. */
@@ -75,12 +77,16 @@ export function problemOf(cascade: Cascade, einsum: Einsum, array: PeArray, grap
         return { rank: r, stride };
       }),
     );
+    const R = einsum.ranks.length + 1;
+    const strides = new Float64Array(dims.length * R);
+    for (const [d, dim] of dims.entries()) for (const t of dim) strides[d * R + t.rank]! += t.stride;
     const seen = dims.flat().map((t) => t.rank);
     return {
       name: access.tensor,
       of,
       result: i === einsum.ins.length,
       dims,
+      strides,
       relevant,
       plain: dims.every((d) => d.length <= 1 && d.every((t) => t.stride === 1)) && new Set(seen).size === seen.length,
       element_B: bytesOf(of.dtype),
