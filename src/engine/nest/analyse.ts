@@ -124,7 +124,7 @@ function named(problem: Problem, loops: Loops, core: NestCore, cost: NestCost, s
       },
     ];
   });
-  const computes = core.steps * core.places[L]!;
+  const computes = core.computes;
   const done = sparse?.counts.computes.actual ?? computes;
   const compute_pJ = done * problem.point_pJ;
   parts[problem.unit.id] = (parts[problem.unit.id] ?? 0) + compute_pJ;

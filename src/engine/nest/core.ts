@@ -12,6 +12,7 @@
  */
 import { DIMS, Links } from './links.js';
 import { ACROSS_X, type Loops, TIME } from './loops.js';
+import { countPartial, isPartial } from './partial.js';
 import type { Problem } from './problem.js';
 import { distinctSums } from './sums.js';
 
@@ -36,6 +37,8 @@ export class NestCore {
   readonly partition: Float64Array;
   /** Trips of all loops in time: computes of one place. */
   steps = 1;
+  /** Points that are computed. */
+  computes = 1;
   private readonly scale: Float64Array;
   private readonly stride: Float64Array;
   private readonly outside: Float64Array;
@@ -73,6 +76,7 @@ export class NestCore {
   run(loops: Loops): void {
     this.boxes(loops);
     this.words(loops);
+    if (isPartial(loops, this)) countPartial(loops, this, this.stride);
   }
 
   /** All else, once the boxes are known. */
@@ -126,17 +130,19 @@ export class NestCore {
     }
     while (l < L) this.places[++l] = places;
     this.steps = steps;
+    this.computes = steps * places;
   }
 
   /** Words of tensor k's tile over the extents so far; its sides become those of level l. */
   private box(l: number, k: number): number {
     const { scale } = this;
-    const { dims } = this.problem.tensors[k]!;
+    const { extents, tensors } = this.problem;
+    const { dims } = tensors[k]!;
     const at = (l * this.K + k) * DIMS;
     let words = 1;
     for (let d = 0; d < dims.length; d++) {
       let side = 1;
-      for (const t of dims[d]!) side += Math.abs(t.stride) * (scale[t.rank]! - 1);
+      for (const t of dims[d]!) side += Math.abs(t.stride) * (Math.min(scale[t.rank]!, extents[t.rank]!) - 1);
       this.side[at + d] = side;
       words *= side;
     }

@@ -123,7 +123,7 @@ export class NestCost {
     const { K } = core;
     const compute = core.steps * problem.point_cycles;
     this.cycles = compute;
-    let energy = core.steps * core.places[core.L]! * problem.point_pJ;
+    let energy = core.computes * problem.point_pJ;
     for (let s = 0; s < stores.length; s++) {
       const store = stores[s]!;
       const at = store.level * K;

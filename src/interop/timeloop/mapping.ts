@@ -49,8 +49,8 @@ function loopsOf(t: Target, einsum: Einsum, left: Readonly<Record<string, number
 export const isPrintedMap = (text: string): boolean => /<< Compute >>/.test(text);
 
 /**
- * The printed mapping: a line per storage with the data spaces it keeps, then its loops. A loop that the tool joined
- * from a full and a partial last trip prints both bounds.
+ * The printed mapping: a line per storage with the data spaces it keeps, then its loops. `[0:4,3)` is a
+ * loop whose last trip is short, which the extent of its rank says too.
  * @throws InputError with the line
  */
 export function nestFromPrinted(text: string, file: string, einsum: Einsum, machine: TimeloopMachine): EinsumNest {
@@ -69,11 +69,6 @@ export function nestFromPrinted(text: string, file: string, einsum: Einsum, mach
     const loop = /^[|\s]*for\s+(\w+)\s+in\s+\[0:(\d+)(?:,\s*(\d+))?\)\s*(?:\(Spatial-([XY])\))?/.exec(line);
     if (loop) {
       if (at === undefined) throw new InputError('a loop before the first level', place);
-      if (loop[3] !== undefined && loop[3] !== loop[2])
-        throw new InputError(
-          `a last trip of ${loop[3]} of ${loop[2]}: write the nest as JSON for partial trips`,
-          place,
-        );
       const along = loop[4]?.toLowerCase() as 'x' | 'y' | undefined;
       const own = loops.get(at) ?? [];
       loops.set(at, own);

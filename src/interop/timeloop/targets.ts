@@ -72,7 +72,8 @@ function factorsOf(value: Value | undefined, ranks: readonly string[], place: st
           .split(/[\s,]+/);
   for (const part of parts) {
     const text = part.trim();
-    if (text === '') continue;
+    // "P=4,3": of the last trip 3, which the extent of P says too
+    if (text === '' || (/^\d+$/.test(text) && out.length > 0)) continue;
     const m = /^([A-Za-z_]\w*?)\s*(<=|>=|<|>|==?|)\s*(\d+)$/.exec(text);
     const rank = m && ranks.find((x) => x === m[1]);
     if (!m || !rank)

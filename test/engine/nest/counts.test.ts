@@ -7,7 +7,7 @@ import { type Problem, problemOf } from '../../../src/engine/nest/problem.js';
 import type { Access, Cascade } from '../../../src/kernel/einsum.js';
 import type { ArrayLevel, ResourceGraph } from '../../../src/machine/graph.js';
 import { plainGraph } from './graphs.js';
-import { fillsByWalking, groupsByWalking, listLoops, walkPairs } from './oracle.js';
+import { fillsByWalking, groupsByWalking, listLoops, walkPairs, walkPartial } from './oracle.js';
 
 const at = (tensor: string, ...dims: [string, number][][]): Access => ({
   tensor,
@@ -69,6 +69,8 @@ interface Case {
   readonly loops: readonly Loop[];
   readonly keep: readonly boolean[];
   readonly neighbours: boolean;
+  /** Per rank: by how much its extent falls short of what the loops cover. */
+  readonly short?: readonly number[];
 }
 
 const LEVELS = 3;
@@ -94,9 +96,16 @@ const arbitrary: fc.Arbitrary<Case> = fc.constantFrom(...Object.keys(SHAPES)).ch
   }),
 );
 
-function build({ shape, loops: list, keep, neighbours }: Case): { problem: Problem; loops: Loops; core: NestCore } {
+function build({ shape, loops: list, keep, neighbours, short = [] }: Case): {
+  problem: Problem;
+  loops: Loops;
+  core: NestCore;
+} {
   const { ranks, ins, out } = SHAPES[shape]!;
-  const extents = ranks.map((_, r) => list.reduce((n, l) => (l.rank === r ? n * l.size : n), 1));
+  const extents = ranks.map((_, r) => {
+    const covered = list.reduce((n, l) => (l.rank === r ? n * l.size : n), 1);
+    return Math.max(1, covered - (short[r] ?? 0));
+  });
   const cascade: Cascade = {
     name: shape,
     ranks: Object.fromEntries(ranks.map((r, i) => [r, extents[i]!])),
@@ -218,5 +227,42 @@ test('reads, updates and partitions: what a store gives its nearer one, bypassed
       });
     }),
     { numRuns: 300, seed: 4 },
+  );
+});
+
+test('sizes that do not divide a rank: words are those of a walk that leaves out what lies beyond the extent', () => {
+  fc.assert(
+    fc.property(arbitrary, fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 4, maxLength: 4 }), (c, short) => {
+      const { problem, loops, core } = build({
+        ...c,
+        shape: 'product',
+        loops: c.loops.filter((l) => l.rank < 3),
+        neighbours: false,
+        short,
+      });
+      const list = listLoops(loops, problem.ranks.length);
+      const walk = walkPartial(problem, loops, list);
+      expect([core.computes, core.steps]).toEqual([walk.computes, walk.steps]);
+      problem.tensors.forEach((t, k) => {
+        for (let l = 0; l < LEVELS; l++) {
+          const i = l * 3 + k;
+          if (!loops.keep[i]) continue;
+          const instances = walk.instances[l]!;
+          expect(core.places[l]).toBe(instances);
+          const mean = (n: number) => Math.round(n / instances);
+          const { given, taken, firsts } = walk.at.get(i)!;
+          const outermost = [0, 1, 2].find((x) => loops.keep[x * 3 + k]) === l;
+          if (t.result) {
+            expect(core.updates[i]).toBe(mean(given));
+            expect(core.reads[i]).toBe(Math.max(0, mean(given - firsts)));
+            expect(core.fills[i]).toBe(outermost ? 0 : Math.max(0, mean(taken - firsts)));
+          } else {
+            expect(core.reads[i]).toBe(mean(given));
+            expect(core.fills[i]).toBe(outermost ? 0 : mean(taken));
+          }
+        }
+      });
+    }),
+    { numRuns: 300, seed: 5 },
   );
 });

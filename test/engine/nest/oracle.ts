@@ -199,3 +199,86 @@ export function walkPairs(
   }
   return out;
 }
+
+export interface PartialWalk {
+  computes: number;
+  steps: number;
+  readonly instances: number[];
+  /** By level and tensor: words that all instances give to nearer ones, take from farther away, and ever hold. */
+  readonly at: Map<number, { given: number; taken: number; firsts: number }>;
+}
+
+/**
+ * A nest of tensors without windows, walked trip by trip, trips beyond an extent left out. Each place remembers its
+ * tile; a word that several places below one of a level want in the same trip leaves the level once.
+ */
+export function walkPartial(problem: Problem, loops: Loops, list: readonly Loop[]): PartialWalk {
+  const L = problem.array.levels.length;
+  const K = problem.tensors.length;
+  const R = problem.ranks.length;
+  const time = list.filter((l) => l.time);
+  const across = list.filter((l) => !l.time);
+  const within = (at: Point) => problem.extents.every((e, r) => at[r]! < e);
+  const clipped = (k: number, at: Point, inside: readonly Loop[]): string[] =>
+    [...box(problem, k, at, inside)].filter((cell) =>
+      problem.tensors[k]!.dims.every((dim, d) => Number(cell.split(',')[d + 1]) < problem.extents[dim[0]!.rank]!),
+    );
+  const used = Array.from({ length: L + 1 }, () => new Set<string>());
+  const out: PartialWalk = { computes: 0, steps: 0, instances: [], at: new Map() };
+  const held = new Map<string, string>();
+  const seen = new Map<string, Set<string>>();
+  for (let i = 0; i < L * K; i++) out.at.set(i, { given: 0, taken: 0, firsts: 0 });
+  const moments = new Set<string>();
+  for (const index of trips(time, (l) => l.size)) {
+    const sent = new Set<string>();
+    for (const place of trips(across, (l) => l.size)) {
+      const at = pointOf(R, [time, index], [across, place]);
+      if (!within(at)) continue;
+      out.computes++;
+      if (place.every((x) => x === 0)) moments.add(index.join());
+      // which place of each level this is
+      const names = Array.from({ length: L + 1 }, (_, l) => place.filter((__, i) => across[i]!.level < l).join());
+      names.forEach((n, l) => used[l]!.add(n));
+      for (let k = 0; k < K; k++) {
+        const kept = Array.from({ length: L }, (_, l) => l).filter((l) => loops.keep[l * K + k]);
+        kept.forEach((l, i) => {
+          const child = kept[i + 1] ?? L;
+          const inside = list.filter((x) => x.level >= child);
+          const from = pointOf(
+            R,
+            [time, index.map((x, j) => (time[j]!.level < child ? x : 0))],
+            [across, place.map((x, j) => (across[j]!.level < child ? x : 0))],
+          );
+          const own = `${child}|${k}|${names[child]}`;
+          const tile = clipped(k, from, inside);
+          const key = tile.join('|');
+          // the arithmetic takes its operands anew at each point, a store its tile when that is another
+          const moment = `${own}|${index.filter((_, j) => time[j]!.level < child).join()}`;
+          const fresh = child === L || held.get(own) !== key;
+          if (fresh && !sent.has(moment)) {
+            sent.add(moment);
+            if (child < L) {
+              held.set(own, key);
+              out.at.get(child * K + k)!.taken += tile.length;
+            }
+            const word = `given|${k}|${l}|${names[l]}|${child}|${key}`;
+            if (!sent.has(word)) {
+              sent.add(word);
+              out.at.get(l * K + k)!.given += tile.length;
+            }
+          }
+          const mine = seen.get(`${l}|${k}|${names[l]}`) ?? new Set<string>();
+          seen.set(`${l}|${k}|${names[l]}`, mine);
+          for (const cell of tile) mine.add(cell);
+        });
+      }
+    }
+  }
+  for (const [key, cells] of seen) {
+    const [l, k] = key.split('|').map(Number);
+    out.at.get(l! * K + k!)!.firsts += cells.size;
+  }
+  out.steps = moments.size;
+  for (let l = 0; l <= L; l++) out.instances.push(used[l]!.size);
+  return out;
+}

@@ -184,8 +184,8 @@ class Actions {
     for (const kind of ['gating', 'skipping'] as const)
       for (const action of this.spec.actions) if (action.kind === kind) this.choose(action);
     const { core, loops } = this;
-    const { K, L, problem } = core;
-    let computes = core.steps * core.places[L]!;
+    const { K, problem } = core;
+    let { computes } = core;
     const empty = new Map<number, number>();
     problem.tensors.forEach((t, k) => {
       const levels = problem.array.levels.map((_, l) => l).filter((l) => loops.keep[l * K + k]);
