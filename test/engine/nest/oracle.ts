@@ -238,7 +238,7 @@ export function walkPartial(problem: Problem, loops: Loops, list: readonly Loop[
       if (place.every((x) => x === 0)) moments.add(index.join());
       // which place of each level this is
       const names = Array.from({ length: L + 1 }, (_, l) => place.filter((__, i) => across[i]!.level < l).join());
-      names.forEach((n, l) => used[l]!.add(n));
+      for (const [l, n] of names.entries()) used[l]!.add(n);
       for (let k = 0; k < K; k++) {
         const kept = Array.from({ length: L }, (_, l) => l).filter((l) => loops.keep[l * K + k]);
         kept.forEach((l, i) => {
