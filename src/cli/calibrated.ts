@@ -48,3 +48,12 @@ export async function calibratedMachine(
     `no machine was calibrated on '${name}'; measure it first: tilewright calibrate -o my-device.json, then: tilewright validate -m ./my-device.json (or name any machine with -m)`,
   );
 }
+
+/** The shipped description of this family of which nothing was measured, when there is just one: what calibration is compared with. */
+export async function uncalibratedMachine(family: string): Promise<Machine | undefined> {
+  const found = listMachines().filter((name) => {
+    const { text } = findMachine(name);
+    return text.includes(`"family": "${family}"`) && !/"from"\s*:\s*"measured"/.test(text);
+  });
+  return found.length === 1 ? openMachine(found[0]!, []) : undefined;
+}

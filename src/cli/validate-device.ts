@@ -15,7 +15,7 @@ import { bindingOf } from '../validate/device/binding.js';
 import { type DeviceReport, outOfTolerance, reportOf } from '../validate/device/report.js';
 import { validateOnDevice } from '../validate/device/run.js';
 import { DeviceProcess } from '../webgpu/device/host.js';
-import { calibratedMachine } from './calibrated.js';
+import { calibratedMachine, uncalibratedMachine } from './calibrated.js';
 import { type CaseOptions, chooseCases } from './device-cases.js';
 import { openMachine } from './files.js';
 import { Interrupted, interruptible } from './interrupt.js';
@@ -59,12 +59,14 @@ export async function validateDevice(options: DeviceValidateOptions): Promise<vo
       machine = found.machine;
     }
     const graph = bindingOf(machine.graph);
+    const plain = await uncalibratedMachine(graph.family);
     const { cases, own } = await chooseCases(options, graph, info);
     const { rounds, timing } = options.quick ? QUICK : FULL;
     const progress = await startProgress('cases', cases.length * rounds, options);
     const outcome = await interruptible((signal) =>
       validateOnDevice(cases, {
         machine: graph,
+        ...(plain && { uncalibrated: bindingOf(plain.graph) }),
         device,
         counter,
         own,

@@ -24,6 +24,8 @@ const Core = Type.Object(
     group_start: cycles('the same for each of its groups'),
     barrier: cycles('barrier of a workgroup'),
     group_barrier: cycles('the same for each of its groups: its state is put aside and taken up again'),
+    turn: cycles('of a group for a turn of a loop'),
+    place: cycles('of a group to enter a loop in which a lane’s row, or its column, says where it loads and stores'),
     registers: Quantity('bytes', 'register tiles of one lane; more than the register file holds spills to the stack'),
   },
   strict,
@@ -42,11 +44,16 @@ const Access = {
   access: cycles('a group’s load of one word a lane'),
   store_access: cycles('a group’s store of one word a lane'),
 };
+const meeting = Type.Object(Access, {
+  ...strict,
+  description: 'the same in loops with barriers: what a group works with is in memory, not in registers',
+});
 
 const Shared = Type.Object(
   {
     ...Access,
     capacity: Quantity('bytes', 'workgroup memory of one workgroup'),
+    meeting,
     latency: cycles('of a dependent load'),
     broadcast: Type.Boolean({ description: 'lanes that read the same word share one fetch' }),
   },
@@ -56,6 +63,7 @@ const Shared = Type.Object(
 const Memory = Type.Object(
   {
     ...Access,
+    meeting,
     atomics: Quantity('per_cycle', 'atomic additions, each lane its own word'),
     atomics_same: Quantity('per_cycle', 'atomic additions of all lanes on one word'),
   },

@@ -51,6 +51,7 @@ export function lowerCpu(cpu: Cpu, file: string): ResourceGraph {
       // instructions are counted by their pipes and ports; their slots never bind
       issue_per_cycle: Math.max(...Object.values(cpu.vector).map((v) => v.per_cycle)) / core.simd,
       serial: core.serial,
+      in_order: { turn_cycles: core.turn, place_cycles: core.place },
     },
     control: {
       launch_graph_s: launch.graph,
@@ -76,7 +77,12 @@ function storesOf(cpu: Cpu): Store[] {
   const f = cpu.clock.nominal;
   const { dram, shared, core, caches, memory } = cpu;
   const groups = core.simd;
-  const access = (load: number, store: number) => ({ read_access_s: load / f, write_access_s: store / f });
+  const near = (a: Cpu['memory']['meeting']) => ({
+    read_B_per_s: a.bandwidth * f,
+    write_B_per_s: a.store_bandwidth * f,
+    read_access_s: a.access / f,
+    write_access_s: a.store_access / f,
+  });
   return [
     {
       id: 'dram',
@@ -118,15 +124,14 @@ function storesOf(cpu: Cpu): Store[] {
       scope: 'core',
       role: 'explicit',
       capacity_B: shared.capacity,
-      read_B_per_s: shared.bandwidth * f,
-      write_B_per_s: shared.store_bandwidth * f,
+      ...near(shared),
+      meeting: near(shared.meeting),
       shared_port: true,
       clocked: true,
       latency_s: shared.latency / f,
       line_B: groups * WORD_B,
       sector_B: WORD_B,
       banks: 1,
-      ...access(shared.access, shared.store_access),
       broadcast: shared.broadcast,
       ...free,
     },
@@ -162,6 +167,8 @@ function linksOf(cpu: Cpu): Link[] {
   const free = { latency_s: 0, pJ_per_B: 0, in_flight_B: Number.POSITIVE_INFINITY };
   const core = { ...free, scope: 'core', clocked: true } as const;
   const port = { ...core, port: 'lanes' };
+  const load = (a: Cpu['memory']['meeting']) => ({ B_per_s: a.bandwidth * f, access_s: a.access / f });
+  const store = (a: Cpu['memory']['meeting']) => ({ B_per_s: a.store_bandwidth * f, access_s: a.store_access / f });
   const steps = [near, ...own, 'register'];
   return [
     ...far.slice(1).map((to, i): Link => {
@@ -170,9 +177,9 @@ function linksOf(cpu: Cpu): Link[] {
     }),
     ...steps.slice(1).map((to, i): Link => {
       const from = steps[i]!;
-      return { id: `${from}-${to}`, from, to, ...port, B_per_s: memory.bandwidth * f };
+      return { id: `${from}-${to}`, from, to, ...port, ...load(memory), meeting: load(memory.meeting) };
     }),
-    { id: `register-${near}`, from: 'register', to: near, ...port, B_per_s: memory.store_bandwidth * f },
+    { id: `register-${near}`, from: 'register', to: near, ...port, ...store(memory), meeting: store(memory.meeting) },
     // a copy is a load and a store of each lane
     { id: `${near}-shared`, from: near, to: 'shared', via: 'register', ...port, B_per_s: memory.bandwidth * f },
     { id: 'shared-register', from: 'shared', to: 'register', ...core, B_per_s: shared.bandwidth * f },

@@ -4,7 +4,7 @@ import type { ResourceGraph } from './graph.js';
 
 /** Paths whose value may be 0. */
 const MAY_BE_ZERO =
-  /(_pJ|pJ_per_B|pJ_per_MAC|latency_s|share|launch_\w+_s|kernel_\w+_s|interval_s|start_cycles|start_group_cycles|barrier_cycles|barrier_group_cycles|access_s|shared_reserved_B|static_W|voltage_floor|co_issue|serial|\.pJ)$/;
+  /(_pJ|pJ_per_B|pJ_per_MAC|latency_s|share|launch_\w+_s|kernel_\w+_s|interval_s|start_cycles|start_group_cycles|barrier_cycles|barrier_group_cycles|turn_cycles|place_cycles|access_s|shared_reserved_B|static_W|voltage_floor|co_issue|serial|\.pJ)$/;
 /** Paths whose value may be Infinity: not a limit. */
 const MAY_BE_INFINITE = /(in_flight_B|power_cap_W)$/;
 

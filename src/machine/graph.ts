@@ -42,6 +42,8 @@ export interface Store {
   /** Port time of a lane group's access is at least this, however narrow; absent: bytes alone count. */
   readonly read_access_s?: number;
   readonly write_access_s?: number;
+  /** All four in loops whose body holds a barrier: what groups work with is then put aside and taken up at each turn. */
+  readonly meeting?: Required<Pick<Store, 'read_B_per_s' | 'write_B_per_s' | 'read_access_s' | 'write_access_s'>>;
   /** Lanes of a group that read the same word share one fetch; true when absent. */
   readonly broadcast?: boolean;
   /** Atomic updates that the machine makes; absent: as bytes read and written. */
@@ -134,6 +136,10 @@ export interface Link {
   readonly port?: string;
   /** Store that the bytes pass on the way: lanes issue a load and a store for them. */
   readonly via?: string;
+  /** Time of a lane group's access is at least this, however narrow; absent: bytes alone count. */
+  readonly access_s?: number;
+  /** Both in loops whose body holds a barrier. */
+  readonly meeting?: { readonly B_per_s: number; readonly access_s: number };
 }
 
 /** A matrix instruction, per core. Rates are dense multiply–accumulates; `sparse_2_4` doubles them where it exists. */
@@ -231,6 +237,14 @@ export interface Unit {
   readonly accumulator_B?: number;
 }
 
+/** Lane groups that take turns on a core and do all themselves, one instruction after another: cycles of a group. */
+export interface InOrder {
+  /** A turn of a loop, besides what is in it. */
+  readonly turn_cycles: number;
+  /** Entering a loop in which a lane's own row or column says where accesses go, for each of the two. */
+  readonly place_cycles: number;
+}
+
 /** A core and what may be resident on it. */
 export interface Cores {
   readonly count: number;
@@ -262,6 +276,8 @@ export interface Cores {
    * by side, 1 one after the other. 0 when absent.
    */
   readonly serial?: number;
+  /** Absent: instructions of a workgroup's groups overlap, and copies need no lanes but to ask for them. */
+  readonly in_order?: InOrder;
   /** Bank of each instruction slot: instructions issued per cycle and core. */
   readonly issue_per_cycle: number;
 }

@@ -57,6 +57,18 @@ export function partsTable(report: DeviceReport, by: 'kernel' | 'group'): Table 
   );
 }
 
+/** The simulator beside simpler models on the same cases. */
+export function baselinesTable(report: DeviceReport): Table {
+  const { mape, median_ape, p90_ape, bias } = report;
+  const models = Object.entries({ [report.machine]: { mape, median_ape, p90_ape, bias }, ...report.baselines });
+  return table(
+    'validation-baselines',
+    'Beside simpler models',
+    ['Model', 'Time off', 'Median', 'p90', 'Bias'],
+    models.map(([name, e]) => [text(name), share(e.mape), share(e.median_ape), share(e.p90_ape), share(e.bias)]),
+  );
+}
+
 /** Where the tolerances come from, of each group's case that comes nearest to its own. */
 export function tolerancesTable(report: DeviceReport): Table {
   return table(

@@ -7,6 +7,7 @@ import { markdownTable } from './render/markdown.js';
 import { pictureOf, pngOf } from './render/picture.js';
 import type { Table } from './table.js';
 import {
+  baselinesTable,
   casesTable,
   conceptsTable,
   faultsTable,
@@ -28,13 +29,14 @@ export function validationVerdict(r: DeviceReport): string {
     r.bytes_unequal === 0
       ? `all bytes are equal${r.bytes_counted < r.n ? ` (${r.bytes_counted} counted on the device)` : ''}`
       : `${r.bytes_unequal} of ${r.n} byte counts differ`;
-  return `${r.n} cases on ${r.device}: ${numerics}, ${bytes}. Simulated times are off by ${quantity(r.mape, '%')} in the mean (${quantity(r.median_ape, '%')} in the median, bias ${quantity(r.bias, '%')}); tile variants rank with a Kendall τ of ${r.kendall_tau.toFixed(2)}. The roofline alone is off by ${quantity(r.baselines['roofline']?.mape ?? 0, '%')}.${r.interrupted ? ' Interrupted: some cases are missing.' : ''}`;
+  return `${r.n} cases on ${r.device}: ${numerics}, ${bytes}. Simulated times are off by ${quantity(r.mape, '%')} in the mean (${quantity(r.median_ape, '%')} in the median, bias ${quantity(r.bias, '%')}); tile variants rank with a Kendall τ of ${r.kendall_tau.toFixed(2)}. The roofline alone is off by ${quantity(r.baselines['roofline']?.mape ?? 0, '%')}${r.baselines['uncalibrated'] ? `, a description of which nothing was measured by ${quantity(r.baselines['uncalibrated'].mape, '%')}` : ''}.${r.interrupted ? ' Interrupted: some cases are missing.' : ''}`;
 }
 
 /** Tables beside the charts, in reading order; those with rows. */
 export function validationTables(r: DeviceReport): Table[] {
   return [
     faultsTable(r),
+    baselinesTable(r),
     partsTable(r, 'kernel'),
     partsTable(r, 'group'),
     tolerancesTable(r),

@@ -16,12 +16,14 @@ import {
   type View,
 } from '../../kernel/ir.js';
 import type { Launch } from '../../kernel/kernel.js';
+import type { LaneWork, WorkNode } from '../../kernel/lane-work.js';
 import type { ResourceGraph } from '../../machine/graph.js';
 import { type Blocked, blockTensors, Placer, type ViewUse } from './blocks.js';
 import { compileExpr, type IntFn } from './expr.js';
+import { type Hold, InOrder } from './in-order.js';
 import { type Indices, SLOTS, UNIFORM } from './indices.js';
 import { rowIndexOf, writersOf } from './rows.js';
-import { Coster, type Work } from './work.js';
+import { Coster, FIRST_PIPE, SHARED, type Work } from './work.js';
 
 export const COMPUTE = 0;
 export const LOAD = 1;
@@ -71,6 +73,8 @@ export interface Instr {
   loop: number;
   from: IntFn;
   to: IntFn;
+  /** Where lane groups take turns: how long it holds its workgroup; of LOOP before it is entered, of END at each turn. */
+  hold: Hold | undefined;
   /** Copies of this loop's body that run ahead. */
   ahead: Instr[];
   aheadMask: number;
@@ -78,6 +82,8 @@ export interface Instr {
 
 export interface Plan {
   readonly launch: Launch;
+  /** On cores whose lane groups take turns. */
+  readonly inOrder: InOrder | undefined;
   readonly coster: Coster;
   readonly code: readonly Instr[];
   /** Loads, stores and computing instructions by id (copies that run ahead are not in `code`). */
@@ -95,6 +101,7 @@ export interface Plan {
 export function planOf(launch: Launch, machine: ResourceGraph, indices?: Indices): Plan {
   const { program, mapping } = launch;
   const coster = new Coster(machine, mapping);
+  const inOrder = machine.cores.in_order && new InOrder(launch, machine);
   const cache = machine.stores.find((s) => s.role === 'cache' && s.scope === 'machine');
   const home = machine.stores[0];
   const sector_B = cache?.sector_B ?? home?.sector_B ?? 1;
@@ -144,6 +151,7 @@ export function planOf(launch: Launch, machine: ResourceGraph, indices?: Indices
       loop: -1,
       from: NO_INT,
       to: NO_INT,
+      hold: undefined,
       ahead: [],
       aheadMask: 0,
     };
@@ -210,15 +218,36 @@ export function planOf(launch: Launch, machine: ResourceGraph, indices?: Indices
   }
   /** Copies of a loop's own body into tiles of several buffers run ahead of what reads them. */
   function runsAhead(s: Stmt, loop: Loop | undefined): boolean {
-    if (!loop) return false;
+    if (!loop || inOrder) return false;
     if (s.kind === 'copy') return !isTile(s.from) && isTile(s.to) && s.to.stages > 1;
     if (s.kind !== 'gather' || s.to.stages <= 1) return false;
     // Unless something of the same iteration makes its indices there and then.
     const maker = loop.body.find((x) => writersOf(s.index, [x]).length > 0);
     return maker === undefined || (maker.kind === 'copy' && runsAhead(maker, loop));
   }
-  function emit(body: readonly Stmt[], loop: Loop | undefined, head: Instr | undefined): void {
-    for (const s of body) {
+  /** A statement of lane groups that take turns: its time is theirs, barriers included; bytes and energy stay. */
+  function inTurn(i: Instr, work: LaneWork, by: InOrder): void {
+    const hold = by.hold(work);
+    i.hold = hold;
+    i.readMask = 0;
+    i.writeMask = 0;
+    const w = i.work;
+    if (!w) return;
+    w.cycles.fill(0);
+    w.latency_cycles = 0;
+    w.chain_cycles = 0;
+    if (i.op !== COMPUTE) return;
+    w.cycles[SHARED] = hold.near;
+    w.cycles[FIRST_PIPE] = hold.math;
+    w.chain_cycles = by.cycles(hold, 1);
+  }
+  function emit(
+    body: readonly Stmt[],
+    loop: Loop | undefined,
+    head: Instr | undefined,
+    lanes: readonly WorkNode[] | undefined,
+  ): void {
+    for (const [k, s] of body.entries()) {
       switch (s.kind) {
         case 'loop': {
           const i = blank(LOOP, `loop ${s.index.var}`);
@@ -229,13 +258,18 @@ export function planOf(launch: Launch, machine: ResourceGraph, indices?: Indices
           const start = code.push(i) - 1;
           if (mapping.bookkeeping)
             code.push(compute('bookkeeping', coster.bookkeeping(mapping.bookkeeping.step), [], []));
-          emit(s.body, s, i);
+          const node = lanes?.[k];
+          emit(s.body, s, i, node?.body);
           const end = blank(END, i.name);
           end.index = i.index;
           end.loop = i.loop;
           end.target = start;
           end.ahead = i.ahead;
           end.aheadMask = i.aheadMask;
+          if (inOrder && node) {
+            if (node.before) i.hold = inOrder.hold(node.before);
+            end.hold = inOrder.hold(node.work);
+          }
           i.target = code.push(end) - 1;
           break;
         }
@@ -274,6 +308,7 @@ export function planOf(launch: Launch, machine: ResourceGraph, indices?: Indices
         default:
           s satisfies never;
       }
+      if (inOrder && lanes && s.kind !== 'loop') inTurn(code[code.length - 1]!, lanes[k]!.work, inOrder);
     }
   }
   function gathering(s: Gather, loop: Loop | undefined): Instr {
@@ -294,12 +329,13 @@ export function planOf(launch: Launch, machine: ResourceGraph, indices?: Indices
   }
 
   if (mapping.bookkeeping) code.push(compute('bookkeeping', coster.bookkeeping(mapping.bookkeeping.start), [], []));
-  emit(program.body, undefined, undefined);
+  emit(program.body, undefined, undefined, inOrder?.body);
   code.push(blank(EXIT, 'exit'));
   let blocks = 0;
   for (const b of blocked.values()) blocks += b.blocks;
   return {
     launch,
+    inOrder,
     coster,
     code,
     instrs,

@@ -69,6 +69,7 @@ class Simulation {
   private dispatchPending = false;
   private lastEnd = 0;
   private computing = 0;
+  private readonly startGroups_fs: number;
 
   constructor(
     private readonly plan: Plan,
@@ -79,6 +80,7 @@ class Simulation {
     detail: { readonly memory: Stateful; readonly state: MemoryState } | undefined,
   ) {
     const { count } = rates.machine.cores;
+    this.startGroups_fs = Math.round((plan.inOrder?.start_cycles ?? 0) * rates.cycle_fs);
     const draw: Draw | undefined =
       timeline && ((core, ...rest) => timeline.wants(core) && timeline.slice(core, ...rest));
     this.stateful = detail && new StatefulMemory(plan, rates, context, detail.memory, detail.state);
@@ -187,7 +189,7 @@ class Simulation {
     const slot = slots.take(core, now);
     this.load[core] = this.load[core]! + 1;
     rasterise(plan, this.nextWorkgroup++, slots.env, slot * plan.variables);
-    const at = now + this.rates.start_fs;
+    const at = now + this.rates.start_fs + this.startGroups_fs;
     this.stalls[CAUSE.dispatch]! += at - slots.freeSince[slot]!;
     this.heap.push(at, STEP, slot);
   }
@@ -223,21 +225,22 @@ class Simulation {
         case LOAD:
           if (!this.prepared(i, slot, now)) return;
           slots.touches(i, slot);
+          if (i.hold) end = this.held(i, slot, now);
           copies.startBlocking(i, slot, now);
           pc[slot] = pc[slot]! + 1;
           break;
         case STORE:
           if (!this.prepared(i, slot, now)) return;
           slots.touches(i, slot);
-          end = this.execute(i, slot, now);
+          end = i.hold ? this.held(i, slot, now) : this.execute(i, slot, now);
           copies.store(i, slot, now);
           pc[slot] = pc[slot]! + 1;
           break;
         case LOOP:
-          this.enter(i, slot, now);
+          end = this.enter(i, slot, now);
           break;
         case END:
-          this.again(i, slot, now);
+          end = this.again(i, slot, now);
           break;
         default:
           if (slots.departs[slot]! <= now) {
@@ -268,14 +271,14 @@ class Simulation {
     return true;
   }
 
-  private enter(i: Instr, slot: number, now: number): void {
+  private enter(i: Instr, slot: number, now: number): number {
     const { slots, plan } = this;
     const env = slot * plan.variables;
     const from = i.from(slots.env, env);
     const to = i.to(slots.env, env);
     if (to <= from) {
       slots.pc[slot] = i.target + 1;
-      return;
+      return now;
     }
     const l = slot * plan.loops + i.loop;
     slots.loopFrom[l] = from;
@@ -287,10 +290,11 @@ class Simulation {
     }
     slots.env[env + i.index] = from;
     slots.pc[slot] = slots.pc[slot]! + 1;
+    return this.turned(i, this.turned(plan.code[i.target]!, now));
   }
 
   /** The end of an iteration: what it read is free, so the copies that waited for its buffers go. */
-  private again(i: Instr, slot: number, now: number): void {
+  private again(i: Instr, slot: number, now: number): number {
     const { slots, plan } = this;
     const l = slot * plan.loops + i.loop;
     const from = slots.loopFrom[l]!;
@@ -305,7 +309,31 @@ class Simulation {
       slots.env[at] = next;
       if (i.ahead.length > 0) slots.turn(i, slot, next - from);
       slots.pc[slot] = i.target + 1;
-    } else slots.pc[slot] = slots.pc[slot]! + 1;
+      return this.turned(i, now);
+    }
+    slots.pc[slot] = slots.pc[slot]! + 1;
+    return now;
+  }
+
+  /** What entering a loop, or a turn of it, takes of lane groups that take turns. */
+  private turned(i: Instr, now: number): number {
+    const { inOrder } = this.plan;
+    if (!inOrder || !i.hold) return now;
+    const fs = Math.round(inOrder.cycles(i.hold, 1) * this.rates.cycle_fs);
+    this.computing += fs;
+    return now + fs;
+  }
+
+  /** A copy by lane groups that take turns: elements past the tensor's edge are left out, or filled. */
+  private held(i: Instr, slot: number, now: number): number {
+    const { inOrder } = this.plan;
+    const placer = i.placer!;
+    const { rows, cols } = placer.use.tile;
+    const there = placer.place(this.slots.env, slot * this.plan.variables);
+    const inside = there ? (placer.rows * placer.cols) / (rows * cols) : 0;
+    const fs = Math.round(inOrder!.cycles(i.hold!, inside) * this.rates.cycle_fs);
+    this.computing += fs;
+    return now + fs;
   }
 
   /** True when the statement can start now; otherwise an event or a landing will bring the workgroup back here. */

@@ -14,6 +14,7 @@ import {
   tileStoreOf,
 } from '../../machine/graph.js';
 import type { Demand, Latest, Segment } from './demand.js';
+import { InOrderCosts } from './in-order.js';
 
 /** Resources of one core: the matrix unit, the shared-memory port, issue, then one per pipe of the vector units. */
 export const MATRIX = 0;
@@ -70,6 +71,8 @@ export interface Costs {
   /** Bytes a cycle through the shared-memory port, and its latency. */
   readonly sharedRate: number;
   readonly shared_latency_cycles: number;
+  /** Where lane groups take turns and do everything themselves. */
+  inOrder: InOrderCosts | undefined;
   /** Copies into shared tiles pass the lanes' registers. */
   readonly viaLanes: boolean;
   readonly coIssue: number;
@@ -213,7 +216,8 @@ function makeCosts(machine: ResourceGraph): Costs {
 
   const exp2 = mathRateOf(machine, 'exp2', 'fp32')?.rate.pipe;
   const fma = mathRateOf(machine, 'fma', 'fp32')?.rate.pipe;
-  return {
+  const costs: Costs = {
+    inOrder: undefined,
     spare: [],
     demand: undefined,
     latest: undefined,
@@ -319,4 +323,6 @@ function makeCosts(machine: ResourceGraph): Costs {
       return r;
     },
   };
+  if (cores.in_order) costs.inOrder = new InOrderCosts(costs);
+  return costs;
 }

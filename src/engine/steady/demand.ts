@@ -4,6 +4,7 @@
  * totals over the whole grid.
  */
 import { bytesOf } from '../../base/dtype.js';
+import { InputError } from '../../base/errors.js';
 import { portFactor } from '../../kernel/banks.js';
 import {
   type Gather,
@@ -16,7 +17,8 @@ import {
   type View,
 } from '../../kernel/ir.js';
 import type { Launch, Mapping } from '../../kernel/kernel.js';
-import { BEYOND, type Costs, PIPES } from './costs.js';
+import type { LaneWork, WorkNode } from '../../kernel/lane-work.js';
+import { BEYOND, type Costs, ISSUE, PIPES, SHARED } from './costs.js';
 import { accessed, enter, type Nest, placeFollows } from './domain.js';
 import type { Use } from './reuse.js';
 import { shareInRange } from './rows.js';
@@ -32,6 +34,8 @@ export interface Transfer {
   /** Bytes over the whole grid, as asked for, and per execution after sectors. */
   readonly total_B: number;
   readonly bytes: number;
+  /** Of its tile. */
+  readonly elements: number;
   /** moved ÷ requested bytes. */
   readonly widening: number;
   /** Buffers of the tile it fills ahead of its reader; 1 blocks. */
@@ -123,6 +127,8 @@ export class Demand {
   readonly segments: Segment[] = [];
   readonly transfers: Transfer[] = [];
   workgroups = 0;
+  /** Cycles in which its lane groups start one after another, where they do. */
+  start_cycles = 0;
   /** Some product runs on the matrix unit. */
   matrix = false;
   // doubles from the start
@@ -154,6 +160,7 @@ export class Demand {
     this.segments.push(root);
     this.transfers.length = 0;
     this.workgroups = workgroups;
+    this.start_cycles = 0;
     this.matrix = false;
     this.last_B = 0;
     this.flops = 0;
@@ -229,10 +236,14 @@ function walk(program: Program, mapping: Mapping, costs: Costs): Demand {
     nest = enter(nest, g.index, 0, g.extent, true);
     workgroups *= g.extent;
   }
-  const root = segmentOf(costs, 0, nest!, 1, undefined);
+  if (!nest || workgroups < 1)
+    throw new InputError(`${program.name} has no workgroup: expected a grid of at least one dim, each of at least 1`);
+  const root = segmentOf(costs, 0, nest, 1, undefined);
   costs.demand ??= new Demand();
   const d = costs.demand.reset(root, workgroups);
-  new Walker(d, program, mapping, costs).whole(root);
+  const lanes = costs.inOrder?.workOf(program, mapping);
+  if (lanes) d.start_cycles = costs.inOrder!.startCycles(lanes.groups);
+  new Walker(d, program, mapping, costs, lanes?.groups ?? 0).whole(root, lanes?.body);
   return d;
 }
 
@@ -253,22 +264,28 @@ class Walker {
     private readonly program: Program,
     private readonly mapping: Mapping,
     private readonly costs: Costs,
+    /** Lane groups that take turns. */
+    private readonly groups: number,
   ) {
     this.statements = new StatementWalker(d, mapping, costs);
   }
 
-  whole(s: Segment): void {
+  whole(s: Segment, lanes: readonly WorkNode[] | undefined): void {
     if (this.mapping.bookkeeping) this.statements.bookkeeping(this.mapping.bookkeeping.start, s);
-    this.body(this.program.body, s, undefined);
+    this.body(this.program.body, s, undefined, lanes);
   }
 
-  body(stmts: readonly Stmt[], s: Segment, around: Loop | undefined): void {
+  body(stmts: readonly Stmt[], s: Segment, around: Loop | undefined, lanes: readonly WorkNode[] | undefined): void {
     const { statements } = this;
     for (let i = 0; i < stmts.length; i++) {
       const stmt = stmts[i]!;
+      if (lanes && stmt.kind !== 'loop') {
+        this.inTurn(stmt, lanes[i]!.work, s);
+        continue;
+      }
       switch (stmt.kind) {
         case 'loop':
-          this.loop(stmt, s);
+          this.loop(stmt, s, lanes?.[i]);
           break;
         case 'copy':
           if (!isTile(stmt.to)) this.store(stmt.to, stmt.from as Tile, undefined, false, s);
@@ -302,20 +319,51 @@ class Walker {
     }
   }
 
-  private loop(stmt: Loop, s: Segment): void {
+  /** A statement of lane groups that take turns: its bytes are counted as anywhere, its time is that of their instructions. */
+  private inTurn(stmt: Exclude<Stmt, Loop>, work: LaneWork, s: Segment): void {
+    const { d } = this;
+    const { busy } = s;
+    const kept = busy.slice();
+    const { serial_cycles, vector_cycles } = s;
+    const before = d.transfers.length;
+    this.body([stmt], s, undefined, undefined);
+    let inside = 1;
+    for (let i = before; i < d.transfers.length; i++) {
+      const t = d.transfers[i]!;
+      inside = t.total_B / bytesOf(t.tensor.dtype) / (t.elements * s.nest.count);
+    }
+    for (let r = 0; r < busy.length; r++) busy[r] = kept[r]!;
+    s.serial_cycles = serial_cycles;
+    s.vector_cycles = vector_cycles;
+    this.add(work, inside, s);
+  }
+
+  private add(work: LaneWork, inside: number, s: Segment): void {
+    const { busy } = s;
+    const inOrder = this.costs.inOrder!;
+    const c = inOrder.of(work, this.groups, inside);
+    busy[SHARED]! += c.near;
+    busy[ISSUE]! += c.overhead;
+    for (let r = PIPES; r < busy.length; r++) busy[r]! += c.pipes[r]!;
+    this.statements.spend(inOrder.total(c), s);
+  }
+
+  private loop(stmt: Loop, s: Segment, lanes: WorkNode | undefined): void {
     this.lastWasLoad = false;
     const nest = enter(s.nest, stmt.index, stmt.from, stmt.to, false);
     if (nest.count === 0) return;
     const child = segmentOf(this.costs, this.d.segments.length, nest, nest.count / this.d.workgroups, s);
     s.children.push(child);
     this.d.segments.push(child);
+    if (lanes?.before) this.add(lanes.before, 1, s);
+    if (lanes) this.add(lanes.work, 1, child);
     // tiles that copies fill ahead are new at each iteration: whoever reads them first waits for all lanes
     for (const x of stmt.body) {
       if (x.kind === 'copy' && isTile(x.to) && !isTile(x.from) && x.to.stages > 1) this.statements.wrote(x.to);
       else if (x.kind === 'gather' && gathersAhead(x, stmt)) this.statements.wrote(x.to);
     }
     if (this.mapping.bookkeeping) this.statements.bookkeeping(this.mapping.bookkeeping.step, child);
-    this.body(stmt.body, child, stmt);
+    this.body(stmt.body, child, stmt, lanes?.body);
     this.lastWasLoad = false;
   }
 
@@ -408,6 +456,7 @@ class Walker {
       segment: s,
       total_B,
       bytes: (total_B * widening) / s.nest.count,
+      elements: tile.rows * tile.cols,
       widening,
       stages,
       group: this.group,

@@ -161,8 +161,8 @@ export class Pace {
     this.setClock(clock_Hz);
     const { segments, root } = d;
     for (let i = segments.length - 1; i >= 0; i--) this.visit(segments[i]!);
-    const start = control.workgroup_start_cycles * this.cycle;
-    const end = d.last_B * this.out_s;
+    const start = (control.workgroup_start_cycles + d.start_cycles) * this.cycle;
+    const end = costs.inOrder ? 0 : d.last_B * this.out_s;
     const around = start + end;
     const alone = around + root.alone;
     this.spreadOfTimes();
@@ -245,6 +245,11 @@ export class Pace {
     for (let i = 0; i < transfers.length; i++) {
       const t = transfers[i]!;
       if (t.write) continue;
+      if (costs.inOrder) {
+        // the lanes' own time holds the way to them
+        link += t.bytes * this.in_s;
+        continue;
+      }
       const latency = t.remote
         ? this.hit_s + costs.remote(t.tensor.home!).latency_s
         : t.miss > RARE_MISS

@@ -4,7 +4,7 @@
  * units with an accumulator store of their own (tcgen05), and register tiles of plain multiply–adds (SGEMM).
  */
 import { bytesOf, type DType } from '../../base/dtype.js';
-import { linkOf, type ResourceGraph } from '../../machine/graph.js';
+import type { ResourceGraph } from '../../machine/graph.js';
 import type { ParamDef } from '../kernel.js';
 import { laneGrid } from './matmul_plan.js';
 import { type Formats, type Route, SCALE_GROUP, scalingOf } from './mma_route.js';
@@ -168,7 +168,7 @@ function depthsFor(f: Formats, route: Route, k: number): number[] {
 
 /** Most stages that copies can use: without a path around the registers, two (one in flight, one in use). */
 export const maxStages = (machine: ResourceGraph): number =>
-  linkOf(machine, 'l2', 'shared')?.via === undefined ? 8 : 2;
+  machine.links.some((l) => l.to === 'shared' && l.via === undefined) ? 8 : 2;
 
 /**
  * Stage counts that fill what shared memory leaves to each of 1, 2 or 3 workgroups on a core, deepest first; none when

@@ -52,6 +52,8 @@ export interface CaseResult {
   readonly predicted_s: number;
   /** What no schedule of the ops can beat: the roofline with the least I/O of each. */
   readonly roofline_s: number;
+  /** By a description of which nothing was measured. */
+  readonly uncalibrated_s?: number;
   readonly bound_by: string;
   readonly compile_s: number;
   readonly clock: 'timestamps' | 'host';
@@ -68,6 +70,8 @@ export interface CompareOptions {
   readonly machine: ResourceGraph;
   readonly device: KernelDevice;
   readonly fidelity: 'steady' | 'event';
+  /** A description of such a device of which nothing was measured, to compare with. */
+  readonly uncalibrated?: ResourceGraph;
   readonly own: ReadonlyMap<string, AnyKernel>;
   readonly timing: TimingRequest;
   /** Also runs the shader that counts its accesses. */
@@ -86,13 +90,14 @@ export interface Prepared {
   readonly tolerance: Tolerance;
   readonly predicted: readonly RunResult[];
   readonly roofline_s: number;
+  readonly uncalibrated_s: number | undefined;
   readonly bytes: number;
   reference(): Record<string, Float64Array> | undefined;
 }
 
 /** Builds and predicts; a case that the machine cannot hold is said as skipped. */
 export function prepare(c: DeviceCase, options: Omit<CompareOptions, 'device' | 'timing'>): Prepared | SkippedCase {
-  const { machine, own, fidelity } = options;
+  const { machine, own, fidelity, uncalibrated } = options;
   try {
     const { launches, ops, kernels } = buildCase(c, machine, own);
     const inputs = inputsOf(launches, c.pattern);
@@ -106,6 +111,7 @@ export function prepare(c: DeviceCase, options: Omit<CompareOptions, 'device' | 
       tolerance: toleranceOf(launches.map((l) => l.program)),
       predicted: predict(launches, machine, context, fidelity),
       roofline_s: ops.reduce((s, op) => s + runBound(op, machine, context).time_s, 0),
+      uncalibrated_s: uncalibrated && inSequence(predict(launches, uncalibrated, context, fidelity)).time_s,
       bytes: context.reuse_B.activation,
       reference: () => (ops.length === 1 ? kernels[0]!.reference(ops[0]!, inputs) : undefined),
     };
@@ -193,6 +199,7 @@ export async function compare(
     hi_s: timing.hi_s,
     predicted_s: predicted.time_s,
     roofline_s: p.roofline_s,
+    ...(p.uncalibrated_s !== undefined && { uncalibrated_s: p.uncalibrated_s }),
     bound_by: predicted.bound_by,
     compile_s: [run, counted].reduce((s, r) => s + (r ? r.compile_s.reduce((a, b) => a + b, 0) + r.first_run_s : 0), 0),
     clock: timing.clock,

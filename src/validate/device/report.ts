@@ -61,6 +61,7 @@ export const CaseSchema = Type.Object({
   hi_s: Type.Number(),
   predicted_s: Type.Number(),
   roofline_s: Type.Number(),
+  uncalibrated_s: Type.Optional(Type.Number({ description: 'by a description of which nothing was measured' })),
   bound_by: Type.String(),
   compile_s: Type.Number(),
   clock: Type.Union([Type.Literal('timestamps'), Type.Literal('host')]),
@@ -160,7 +161,13 @@ export function reportOf(
         return [name, { variants: list.length, mape, kendall_tau, fastest: fastest.id, picked: picked.id, regret }];
       }),
     ),
-    baselines: { roofline: errorsIn(cases, (c) => c.roofline_s) },
+    baselines: {
+      roofline: errorsIn(cases, (c) => c.roofline_s),
+      ...(cases.length > 0 &&
+        cases.every((c) => c.uncalibrated_s !== undefined) && {
+          uncalibrated: errorsIn(cases, (c) => c.uncalibrated_s!),
+        }),
+    },
     worst: [...cases]
       .sort((a, b) => off(b) - off(a))
       .slice(0, MOST_WORST)

@@ -88,6 +88,8 @@ export function describeCpu({ setup, figures, memory }: Measured, { name, date }
         serial: w.measured('core.serial', f('serial').value, f('serial')),
         max_lanes_per_workgroup: w.limit(lanes, `maxComputeInvocationsPerWorkgroup of ${info.name}`),
         workgroup_start: cycles('core.workgroup_start', f('start')),
+        turn: cycles('core.turn', f('turn')),
+        place: cycles('core.place', f('place')),
         group_start: cycles('core.group_start', f('start group')),
         barrier: cycles('core.barrier', f('barrier')),
         group_barrier: cycles('core.group_barrier', f('barrier group')),
@@ -107,11 +109,13 @@ export function describeCpu({ setup, figures, memory }: Measured, { name, date }
       shared: {
         capacity: w.limit(storage, `maxComputeWorkgroupStorageSize of ${info.name}`),
         ...access('shared', 'near load', 'near store'),
+        meeting: access('shared.meeting', 'in loop near load', 'in loop near store'),
         latency: cycles('shared.latency', f('near latency')),
         broadcast: f('near load same').value < BROADCAST * f('near load 4').value,
       },
       memory: {
-        ...access('memory', 'load', 'store'),
+        ...access('memory', 'once load', 'once store'),
+        meeting: access('memory.meeting', 'in loop load', 'in loop store'),
         atomics: perCycle('memory.atomics', f('atomic own'), group),
         atomics_same: perCycle('memory.atomics_same', f('atomic same'), group),
       },

@@ -18,6 +18,12 @@ const empty = (lanes: number) => `${HEAD}
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   if (wid.x == 1000000u) { b[lane] = p[0]; }
 }`;
+/** Each lane moves a word: a group that does nothing would not even find out where it is. */
+const moving = (lanes: number) => `${HEAD}
+@compute @workgroup_size(${lanes})
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  b[wid.x * ${lanes}u + lane] = p[lane & 7u];
+}`;
 export const countsOf = ({ cpu }: Setup): readonly number[] => (cpu ? CPU_COUNTS : GPU_COUNTS);
 
 export function dispatchProbes(setup: Setup): Probe[] {
@@ -34,7 +40,9 @@ export function dispatchProbes(setup: Setup): Probe[] {
   return [
     probe('dispatch', empty(lanes), lanes, 1),
     probe('submission', empty(lanes), lanes, 1, { clock: 'host' }),
-    ...laneCounts(setup).map((n) => probe(`workgroups of ${n}`, empty(n), n, MANY)),
+    ...laneCounts(setup).map((n) =>
+      probe(`workgroups of ${n}`, setup.cpu ? moving(n) : empty(n), n, MANY, { buffer_B: 4 * n * MANY }),
+    ),
     { ...occupancyProbe(setup, MANY), id: 'workgroups working', iterations: WORK },
   ];
 }

@@ -1,6 +1,7 @@
 /** Times of probes → figures of the machine: seconds of a core for what one group of lanes does. */
 import { CHAIN, countOf, operationsOf, ROUNDS, roundsOf, VALUES } from './arithmetic.js';
 import { countsOf, MANY, WORK } from './dispatch.js';
+import { BARE_TURNS, FEW, MANY_ACCESSES, ONCE, onceLanes, TURNS, WAYS, WIDTHS } from './in-order.js';
 import type { Times } from './measure.js';
 import { ACCESSES as MEMORY_ACCESSES } from './memory.js';
 import { ACCESSES, BARRIERS } from './near.js';
@@ -8,7 +9,7 @@ import { laneCounts, type Setup } from './setup.js';
 
 /**
  * Keys: `clock` (s of a cycle), `math NAME`, `latency vector|special`, `near load 1|4|same`, `near store 1|4`,
- * `near latency`, `load 1|4`, `store 1|4`, `atomic own|same`: s of an access of a group; `barrier`, `start` and their
+ * `near latency`, `in loop WAY 1|4`, `once load|store 1|4`, `turn`, `place`, `load 1|4`, `store 1|4`, `atomic own|same`: s of an access of a group; `barrier`, `start` and their
  * part per group; `dispatch`, `submission`; `cores`; `serial`: share of arithmetic or loads, whichever is
  * less, that adds to the other's time.
  */
@@ -74,6 +75,7 @@ export function figuresOf(setup: Setup, t: Times): Record<string, number> {
   );
   out['barrier'] = barrier.at0;
   out['barrier group'] = barrier.slope;
+  if (cpu) Object.assign(out, inOrder(t, onceLanes(setup) / group, cost, out['barrier group']!));
   const dispatch = t.run('dispatch');
   // so short a dispatch may not reach all cores: as many as work of known size then has
   const idle = t.run('workgroups of 64');
@@ -86,20 +88,54 @@ export function figuresOf(setup: Setup, t: Times): Record<string, number> {
     counts.map((n) => started(`workgroups of ${n}`)),
   );
   out['start'] = start.at0;
-  out['start group'] = start.slope;
+  // on a CPU each group moves a word meanwhile
+  out['start group'] = cpu
+    ? atLeast(start.slope - out['once load 1']! - out['once store 1']!, start.slope)
+    : start.slope;
   out['dispatch'] = dispatch;
   out['submission'] = Math.max(dispatch, t.run('submission'));
   return out;
 }
 
+/** Accesses in loops with barriers and in code that runs once; turns of loops, and entering them. */
+function inOrder(t: Times, onceGroups: number, cost: (id: string) => number, barrier: number): Record<string, number> {
+  const out: Record<string, number> = {};
+  const [few, many] = BARE_TURNS;
+  const bare = cost(`turns ${many}`);
+  const turn = atLeast((bare - cost(`turns ${few}`)) / (many - few), bare / many);
+  out['turn'] = turn;
+  const more = MANY_ACCESSES - FEW;
+  for (const width of WIDTHS) {
+    for (const way of WAYS) {
+      const long = cost(`in loop ${way} ${width} many`);
+      const each = (long - cost(`in loop ${way} ${width} few`)) / (more * TURNS);
+      out[`in loop ${way} ${width}`] = atLeast(each, long / (MANY_ACCESSES * TURNS));
+    }
+    for (const way of ['load', 'store']) {
+      const id = (n: number): string => `once ${way} ${width} ${n}`;
+      const [least, most] = ONCE;
+      const long = t.run(id(most)) - t.run('dispatch');
+      out[`once ${way} ${width}`] =
+        atLeast((t.run(id(most)) - t.run(id(least))) / (most - least), long / most) / onceGroups;
+    }
+  }
+  const places = WIDTHS.map(
+    (width) =>
+      cost(`in loop near load ${width} few`) - barrier - TURNS * (turn + FEW * out[`in loop near load ${width}`]!),
+  );
+  const mean = (x: readonly number[]): number => Math.max(0, x.reduce((a, b) => a + b, 0) / x.length);
+  out['place'] = mean(places);
+  return out;
+}
+
 /** Speed-up of many workgroups over one. */
 export function coresOf(setup: Setup, t: Times): number {
-  const launch = t.run('dispatch');
-  const one = t.run('occupancy 1') - launch;
+  const launch = t.fastest('dispatch');
+  const one = t.fastest('occupancy 1') - launch;
   let most = 1;
   for (const n of countsOf(setup)) {
     const id = `occupancy ${n}`;
-    if (t.has(id)) most = Math.max(most, (n * one) / (t.run(id) - launch));
+    if (t.has(id)) most = Math.max(most, (n * one) / (t.fastest(id) - launch));
   }
   return Math.max(1, Math.round(most));
 }

@@ -99,6 +99,11 @@ export class Times {
     return lowQuantile(picked.length > 0 ? picked : rounds.flat(), QUANTILE).value;
   }
 
+  /** Seconds of its fastest run: where other work takes whole cores away, the rest of the samples say nothing. */
+  fastest(id: string): number {
+    return Math.min(...this.of(id).rounds.flat());
+  }
+
   /** Seconds of one iteration, the dispatch left out. */
   iteration(id: string): number {
     return Math.max(0, this.run(id) - this.run('dispatch')) / this.of(id).iterations;

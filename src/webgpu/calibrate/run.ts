@@ -7,6 +7,7 @@ import type { AdapterInfo } from '../device/job.js';
 import { arithmeticProbes } from './arithmetic.js';
 import { countsOf, dispatchProbes, occupancyProbe } from './dispatch.js';
 import { coresOf, figuresOf } from './figures.js';
+import { inOrderProbes } from './in-order.js';
 import { crowded, type Figure, FULL, QUICK, sample, type Timer, Times, withSpread } from './measure.js';
 import { memoryProbes } from './memory.js';
 import { type Memory, memoryLevels } from './memory-levels.js';
@@ -39,7 +40,13 @@ const CROWDED = ['cores', 'dispatch', 'submission', 'start', 'start group'] as c
 export async function measureDevice(device: CalibrationDevice, options: CalibrationOptions = {}): Promise<Measured> {
   const setup = setupOf(await device.info());
   const effort = options.quick ? QUICK : FULL;
-  const probes = [...dispatchProbes(setup), ...arithmeticProbes(setup), ...nearProbes(setup), ...memoryProbes(setup)];
+  const probes = [
+    ...dispatchProbes(setup),
+    ...arithmeticProbes(setup),
+    ...nearProbes(setup),
+    ...memoryProbes(setup),
+    ...inOrderProbes(setup),
+  ];
   // the curve of memory is about a third of the work
   const total = probes.length * effort.rounds * 1.5;
   let count = 0;

@@ -12,6 +12,11 @@ export const COSTS = {
   load_s: { 1: 4e-9, 4: 8e-9 },
   store_s: { 1: 5e-9, 4: 9e-9 },
   barrier_s: 20e-9,
+  /** A turn of a loop, and entering one in which lanes' own numbers say where accesses go. */
+  turn_s: 6e-9,
+  place_s: 150e-9,
+  /** Accesses in loops with barriers take this many times as long. */
+  meeting: 3,
   start_s: 100e-9,
   group_start_s: 30e-9,
   dispatch_s: 5e-6,
@@ -75,8 +80,9 @@ function timeOf(job: Job, cpu: boolean): number {
   const groups = Math.max(1, lanes / COSTS.group);
   const waves = workgroups <= COSTS.cores ? 1 : workgroups / COSTS.cores;
   const start_s = workgroups > 1 ? waves * (COSTS.start_s + groups * COSTS.group_start_s) : 0;
+  const start = /^workgroups of/.test(step.name) && cpu ? groups * (2 * COSTS.load_s[1] + COSTS.store_s[1]) * waves : 0;
   if (step.name === 'submission') return COSTS.submission_s;
-  return COSTS.dispatch_s + start_s + waves * iterations! * iteration(step.name, job, groups, cpu);
+  return COSTS.dispatch_s + start_s + start + waves * iterations! * iteration(step.name, job, groups, cpu);
 }
 
 function iteration(name: string, job: Job, groups: number, cpu: boolean): number {
@@ -85,6 +91,14 @@ function iteration(name: string, job: Job, groups: number, cpu: boolean): number
   const words = width === '1' ? 1 : 4;
   const near = { load: load_s, store: store_s };
   let m: RegExpExecArray | null;
+  if ((m = /^turns (\d+)$/.exec(name))) return groups * (loop_s + COSTS.barrier_s + Number(m[1]) * COSTS.turn_s);
+  if ((m = /^in loop (near )?(load|store) ([14]) (few|many)$/.exec(name))) {
+    const each = near[m[2] as 'load'][Number(m[3]) as 1 | 4] * COSTS.meeting;
+    const accesses = m[4] === 'few' ? 2 : 8;
+    return groups * (COSTS.barrier_s + COSTS.place_s + 4 * (COSTS.turn_s + accesses * each));
+  }
+  if ((m = /^once (load|store) ([14]) (\d+)$/.exec(name)))
+    return groups * Number(m[3]) * (m[1] === 'load' ? 2 : 1) * near[m[1] as 'load'][Number(m[2]) as 1 | 4];
   if ((m = /^math (\w+) (few|many)$/.exec(name))) {
     // each line of the body is an operation
     const ops = job.steps[0]!.wgsl.split('\n').filter((l) => /^ {4}x\d/.test(l)).length;
