@@ -71,7 +71,7 @@ test.each([
   [['--trace', 'CUT', '-m', 't4'], /the gzip data is cut off/],
   [['--trace', 'GOOD', '-m', 't5'], /unknown machine 't5'/],
   [['--trace', 'GOOD'], /expected -m MACHINE or --dram FILE/],
-  [['--trace', 'GOOD', '-m', 't4', '--level', 'l3'], /--level: expected l2 or dram on t4, got 'l3'/],
+  [['--trace', 'GOOD', '-m', 't4', '--level', 'l3'], /--level: expected l1, l2 or dram on t4, got 'l3'/],
   [['--trace', 'GOOD', '--dram', 'hbm9'], /unknown DRAM table 'hbm9'/],
   [['--trace', 'GOOD', '--dram', 'INI'], /bad\.ini:2: unknown protocol 'DDR9'/],
 ] as const)('%j exits 2 and says why', async (args, message) => {

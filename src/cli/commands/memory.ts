@@ -125,7 +125,8 @@ async function replayFile(options: Options): Promise<MemoryReport> {
 /** Where the user wants requests to enter; undefined when it is to be told from the trace. */
 function levelOf({ level }: Options, { machine, cache, near }: Memory): string | undefined {
   if (level === undefined || level === 'dram' || level === cache?.id || level === near?.id) return level;
-  const known = [near?.id, cache?.id, 'dram'].filter((id) => id !== undefined).join(' or ');
+  const ids = [near?.id, cache?.id].filter((id) => id !== undefined);
+  const known = ids.length > 0 ? `${ids.join(', ')} or dram` : 'dram';
   throw new InputError(`--level: expected ${known}${machine ? ` on ${machine}` : ''}, got '${level}'`);
 }
 
