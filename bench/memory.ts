@@ -5,12 +5,18 @@
  *   npx esbuild bench/memory.ts --bundle --packages=external --platform=node --format=esm --outfile=dist/bench-memory.js
  *   node dist/bench-memory.js
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { runEvent } from '../src/engine/event/run.js';
 import type { DramSpec } from '../src/engine/memory/dram/spec.js';
 import { readDramTable } from '../src/engine/memory/dram/table.js';
+import { cacheLevelOf, USUAL_CACHE } from '../src/engine/memory/hierarchy.js';
 import { type CacheLevel, Replay } from '../src/engine/memory/replay.js';
 import { TraceReader } from '../src/engine/memory/trace/reader.js';
+import { COLD } from '../src/engine/types.js';
+import { elementwise } from '../src/kernel/library/elementwise.js';
+import { gemm } from '../src/kernel/library/gemm.js';
+import { loadMachine } from '../src/machine/load.js';
 
 export interface MemoryBenchRow {
   readonly name: string;
@@ -106,6 +112,38 @@ function reading(): MemoryBenchRow {
   };
 }
 
+/** Lines and bursts of an event run whose memory has state: a product, mostly hits, and a stream, all misses. */
+async function ofKernels(): Promise<MemoryBenchRow[]> {
+  const folder = (name: string) => (existsSync(join('arch/gpu', `${name}.json`)) ? 'arch/gpu' : 'arch/components');
+  const resolveExtends = (name: string) => {
+    const file = join(folder(name), `${name}.json`);
+    return { text: readFileSync(file, 'utf8'), file };
+  };
+  const { text, file } = resolveExtends('a100-sxm-80gb');
+  const { graph } = await loadMachine(text, { file, resolveExtends });
+  const dram = await table('hbm2e', { channels: 80, bandwidth_B_per_s: 2039e9 });
+  const cache = cacheLevelOf(graph, dram, USUAL_CACHE, () => {})!;
+  const context = { ...COLD, clock_Hz: graph.control.clock.nominal_Hz };
+  const memory = { dram, cache, most_requests: Number.POSITIVE_INFINITY };
+  const product = gemm.build(
+    gemm.toOp({ m: 2048, n: 2048, k: 1024 }, 'bf16'),
+    { bm: 128, bn: 128, bk: 64, stages: 3, groups_m: 2, groups_n: 2, panel: 4 },
+    graph,
+  );
+  const stream = elementwise.build(elementwise.toOp({ op: 0, n: 1 << 21 }, 'bf16'), { groups: 4, per_lane: 16 }, graph);
+  return [
+    { name: 'event, lines of a product of 2048 × 2048 × 1024', launch: product[0]! },
+    { name: 'event, lines of a sum of 2 M elements', launch: stream[0]! },
+  ].map(({ name, launch }) => {
+    runEvent(launch, graph, context, { memory });
+    const start = process.cpuUsage();
+    const { requests } = runEvent(launch, graph, context, { memory }).memory!;
+    const { user, system } = process.cpuUsage(start);
+    const seconds = (user + system) / 1e6;
+    return { name, requests, seconds, requests_per_s: requests / seconds, least: 1e6 };
+  });
+}
+
 export async function memoryBench(): Promise<MemoryBenchRow[]> {
   const a100 = await table('hbm2e', { channels: 80, bandwidth_B_per_s: 2039e9 });
   const ddr4 = await table('ddr4');
@@ -132,7 +170,7 @@ export async function memoryBench(): Promise<MemoryBenchRow[]> {
     { name: 'HBM2e of an A100, random', dram: a100, per_cycle: 80, requests: 2e6, least: 1e6, address: far },
   ];
   for (const c of cases) measure({ ...c, requests: 2e5 });
-  return [reading(), ...cases.map(measure)];
+  return [reading(), ...cases.map(measure), ...(await ofKernels())];
 }
 
 if (process.argv[1]?.includes('bench-memory')) {
