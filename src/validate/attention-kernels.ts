@@ -180,11 +180,12 @@ export function prefillPins(op: Attention, machine: ResourceGraph): Pins | undef
   if (route?.mma !== 'matrix') return undefined;
   const narrow = bytesOf(op.q) === 1;
   const d = op.head_dim;
-  if (route.m >= 128) return { kernel: 'attention_fused', params: { bq: 256, bkv: 128, groups: 2, pack: 0 } };
+  if (route.m >= 128)
+    return { kernel: 'attention_fused', params: { bq: 256, bkv: 128, groups: 2, pack: 0, ...FMHA_BESIDES } };
   if (route.lanes > machine.cores.lane_group) {
     const bkv = narrow ? (d <= 128 ? 256 : 128) : d <= 64 ? 256 : d <= 128 ? 128 : 64;
     return { kernel: 'attention_fused', params: { bq: 128, bkv, groups: 2, stages: 2, pack: 0 } };
   }
   const bkv = machine.cores.shared_per_workgroup_B >= XQA_BUFFERS_B[0] ? 128 : 64;
-  return { kernel: 'attention_fused', params: { bq: d <= 64 ? 128 : 64, bkv, groups: 4, pack: 0 } };
+  return { kernel: 'attention_fused', params: { bq: 64, bkv, groups: 4, pack: 0 } };
 }
