@@ -223,6 +223,8 @@ export interface KernelOptions {
   readonly memory?: Stateful;
   /** What index tensors of gathers and scatters hold, under `event`. */
   readonly indices?: Indices;
+  /** Lays launches on arrays of PEs; a search when absent. */
+  readonly layOut?: (launch: Launch) => Launch;
 }
 
 /** One op on one kernel, as `tilewright kernel` shows it. */
@@ -241,7 +243,7 @@ export function simulateKernel(
     kernels: options.kernels,
     context: JSON.stringify(context.reuse_B) + context.launch,
     evaluate: (launches: readonly Launch[]) => evaluateLaunches(launches, machine, context),
-    layOut: (launch) => layOut(launch, machine, options.objective ?? 'time'),
+    layOut: options.layOut ?? ((launch) => layOut(launch, machine, options.objective ?? 'time')),
   });
   const runs = fidelity === 'bound' ? [bound] : runLaunches(choice.launches, machine, context, fidelity, options);
   const run = inSequence(runs);

@@ -1,12 +1,15 @@
 /** `tilewright kernel NAME -m MACHINE --shape …`: one kernel, simulated or printed. */
+import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
 import { asDType, DTYPES, type DType } from '../../base/dtype.js';
 import { InputError, unknownName } from '../../base/errors.js';
 import { simulateKernel } from '../../engine/simulate.js';
 import type { KernelSimulation } from '../../engine/simulation.js';
 import { COLD, type Context, FIDELITIES, type Fidelity } from '../../engine/types.js';
+import { cascadeOf, hasCascade } from '../../kernel/cascade.js';
 import type { Launch } from '../../kernel/kernel.js';
 import { KERNEL_LIST, kernelsNamed } from '../../kernel/library/index.js';
+import { nestText as arrayNestText } from '../../kernel/nest-print.js';
 import { nestText, programText } from '../../kernel/print.js';
 import { parseShape } from '../../kernel/shape.js';
 import type { ResourceGraph } from '../../machine/graph.js';
@@ -15,7 +18,7 @@ import { resourceInWords } from '../../report/words.js';
 import { compulsoryBytesOf, type Op } from '../../workload/op.js';
 import { type EventOptions, eventOptions, openEventOptions } from '../event-options.js';
 import { openMachine } from '../files.js';
-import { writeOutput } from '../io.js';
+import { readText, writeOutput } from '../io.js';
 import { type CommonOptions, collect, common, splitSet } from '../options.js';
 import { emit } from '../output.js';
 import { parseAssignments } from '../pins.js';
@@ -30,6 +33,7 @@ interface Options extends CommonOptions, EventOptions {
   readonly dtype: DType;
   readonly tile?: string;
   readonly emit?: 'program' | 'nest' | 'wgsl';
+  readonly nest?: string;
   readonly subgroupMatrix?: string | true;
   readonly timeline?: string;
   readonly fidelity: Fidelity;
@@ -54,7 +58,7 @@ export function define(command: Command): void {
     .option('--energy <file.yaml>', 'with --from: energies per action (ERT) of Timeloop’s input')
     .option(
       '--nest <file>',
-      'with --from: the loop nest to use, as JSON (tilewright schema nest) or as Timeloop prints it',
+      'on arrays of PEs: the loop nest to use, as JSON (tilewright schema nest); with --from also as Timeloop prints it',
     )
     .option('--shape <key=value,…>', 'dimensions, such as m=4096,n=4096,k=4096')
     .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
@@ -104,6 +108,7 @@ export function define(command: Command): void {
         params,
         context,
         ...event,
+        ...(options.nest !== undefined && { layOut: await ownNest(options.nest, machine.graph) }),
       });
       if (options.timeline) {
         if (options.fidelity !== 'event') throw new InputError('--timeline needs --fidelity event');
@@ -115,19 +120,45 @@ export function define(command: Command): void {
         throw new InputError('--subgroup-matrix needs --emit wgsl');
       if (options.emit) {
         const programs = await printed(choice.launches, options, machine.graph);
-        await emit(options, { json: () => ({ programs }), text: () => programs.join('\n\n') });
+        const nests = choice.launches.flatMap((l) => l.mapping.nest ?? []);
+        const json = () => ({ programs, ...(options.emit === 'nest' && nests.length > 0 && { nests }) });
+        await emit(options, { json, text: () => programs.join('\n\n') });
       } else await emit(options, { json: () => result, text: () => kernelText(result) });
     });
+}
+
+/** The user's nest in place of a search; what is wrong in it is said with the file's name. */
+async function ownNest(path: string, machine: ResourceGraph): Promise<(launch: Launch) => Launch> {
+  const { readNest } = await import('../../kernel/nest.js');
+  const { checkNest } = await import('../../kernel/nest-check.js');
+  const file = basename(path);
+  const nest = readNest(readText(path), file);
+  return (launch) => {
+    const cascade = cascadeOf(launch.program);
+    if (!hasCascade(cascade)) throw new InputError(`${launch.program.name} takes no nest: ${cascade.reason}`, file);
+    try {
+      checkNest(nest, cascade, machine);
+    } catch (e) {
+      if (e instanceof InputError) throw new InputError(e.message, file);
+      throw e;
+    }
+    return { ...launch, mapping: { ...launch.mapping, nest } };
+  };
 }
 
 /** Of each launch. A shader is one for a device that offers what the machine has. */
 async function printed(
   launches: readonly Launch[],
   { emit: what, subgroupMatrix }: Options,
-  { cores }: ResourceGraph,
+  machine: ResourceGraph,
 ): Promise<string[]> {
+  const { cores } = machine;
   if (what === 'program') return launches.map(({ program }) => programText(program));
-  if (what === 'nest') return launches.map(({ program }) => nestText(program));
+  if (what === 'nest')
+    return launches.map(({ program, mapping }) => {
+      const cascade = mapping.nest && cascadeOf(program);
+      return cascade && hasCascade(cascade) ? arrayNestText(mapping.nest!, cascade, machine) : nestText(program);
+    });
   const { emitLaunches } = await import('../../webgpu/program.js');
   return emitLaunches(launches, {
     f16: true,
