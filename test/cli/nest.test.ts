@@ -2,10 +2,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { TimeloopResult } from '../../src/interop/timeloop/simulate.js';
 import type { Nest } from '../../src/kernel/nest.js';
 import { built, run } from './spawn.js';
+
+// each test starts a process or two
+vi.setConfig({ testTimeout: 60_000 });
 
 let home: string;
 const file = (name: string, text: string): string => {
@@ -132,7 +135,9 @@ describe('a nest written by hand', () => {
     ['unknown key', (n) => ({ ...n, stage: [] }), 2, /unknown key 'stage'; did you mean 'stages'/],
     [
       'a rank that no loop covers',
-      (n) => void n.stages[0]!.nests[0]!.levels.forEach((l) => (l.loops = [])),
+      (n) => {
+        for (const l of n.stages[0]!.nests[0]!.levels) l.loops = [];
+      },
       2,
       /cover 1 of \d+: there is none/,
     ],
