@@ -4,7 +4,7 @@ import { bytesOf } from '../base/dtype.js';
 import { InfeasibleError, InputError, TilewrightError } from '../base/errors.js';
 import { runBound } from '../engine/bound.js';
 import { evaluateLaunches, inSequence, runLaunches } from '../engine/run.js';
-import type { RunResult } from '../engine/types.js';
+import type { Context, RunResult } from '../engine/types.js';
 import type { Launch } from '../kernel/kernel.js';
 import type { Choice, Mapper } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
@@ -48,21 +48,29 @@ export function callOf(kind: TableKind, row: Row, place: string, device?: string
 /** A call with what was picked for each of the ops that it runs; the main op's stands last. */
 export interface Mapped {
   readonly call: Call;
-  readonly steps: readonly { readonly op: Op; readonly choice: Choice }[];
+  readonly steps: readonly { readonly op: Op; readonly context: Context; readonly choice: Choice }[];
 }
 
 /** @throws InfeasibleError when an op fits no kernel */
 export function mapCall(call: Call, machine: ResourceGraph, mapper: Mapper): Mapped {
   const steps = call.steps?.(machine) ?? call.ops.map((op) => ({ op }));
-  return { call, steps: steps.map((step) => ({ op: step.op, choice: choose(step, call, machine, mapper) })) };
+  // of kernels launched one by one only the first waits for the host, which runs ahead of the others
+  const queued: Context = { ...call.context, launch: 'graph' };
+  return {
+    call,
+    steps: steps.map((step, i) => {
+      const context = i === 0 ? call.context : queued;
+      return { op: step.op, context, choice: choose(step, context, machine, mapper) };
+    }),
+  };
 }
 
 /** Under the framework's choices where the machine can follow them, the best otherwise. */
-function choose({ op, pins }: Step, call: Call, machine: ResourceGraph, mapper: Mapper): Choice {
+function choose({ op, pins }: Step, context: Context, machine: ResourceGraph, mapper: Mapper): Choice {
   const options = {
     objective: 'time',
-    context: JSON.stringify(call.context),
-    evaluate: (launches: readonly Launch[]) => evaluateLaunches(launches, machine, call.context),
+    context: JSON.stringify(context),
+    evaluate: (launches: readonly Launch[]) => evaluateLaunches(launches, machine, context),
   } as const;
   if (pins)
     try {
@@ -76,7 +84,7 @@ function choose({ op, pins }: Step, call: Call, machine: ResourceGraph, mapper: 
 /** Seconds of a call whose choices stand, on a machine that may be another than they were made for. */
 export function timeOf({ call, steps }: Mapped, machine: ResourceGraph): number {
   let time_s = call.host_s ?? 0;
-  for (const { choice } of steps) time_s += evaluateLaunches(choice.launches, machine, call.context).time_s;
+  for (const { choice, context } of steps) time_s += evaluateLaunches(choice.launches, machine, context).time_s;
   return time_s;
 }
 
@@ -96,11 +104,11 @@ export function predictCall({ call, steps }: Mapped, machine: ResourceGraph): Pr
   let bound_s = time_s;
   let energy_J = 0;
   let run: RunResult | undefined;
-  for (const { op, choice } of steps) {
-    run = inSequence(runLaunches(choice.launches, machine, call.context, 'steady'));
+  for (const { op, choice, context } of steps) {
+    run = inSequence(runLaunches(choice.launches, machine, context, 'steady'));
     time_s += run.time_s;
     energy_J += run.energy_J;
-    bound_s += runBound(op, machine, call.context).time_s;
+    bound_s += runBound(op, machine, context).time_s;
   }
   const main = steps.at(-1)!;
   return { time_s, energy_J, bound_s, roofline_s: roofline(main.op, machine), run: run!, choice: main.choice };

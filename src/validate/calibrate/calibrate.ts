@@ -110,8 +110,9 @@ export async function calibrateMachine(
   const base = await resolveMachine(source);
   const constants = constantsOf(FAMILIES[source.family].calibratable, base.fields);
   const split = splitRows(samples, stratumOf, options.seed, options.rows);
+  const floors = floorsOf([...split.fit, ...split.spread]);
   const at = async (z: readonly number[]): Promise<Machine> => resolveMachine(source, settingsOf(constants, z));
-  const problem = (mapped: readonly Mapped[], weights: Float64Array, floors = floorsOf(mapped)): Problem => {
+  const problem = (mapped: readonly Mapped[], weights: Float64Array, floors: readonly Floor[]): Problem => {
     return {
       weights: [...weights, ...floors.map(() => FLOOR_WEIGHT)],
       groups: [...mapped.map(({ call }) => `${call.group} ${call.dtype}`), ...floors.map(() => 'floor')],
@@ -141,7 +142,7 @@ export async function calibrateMachine(
     if (!best || score < best.score) best = { z, mapped, weights, score };
     else if (rounds > 1) break;
     if (rounds === ROUNDS) break;
-    const fit = await leastSquares(problem(mapped, weights), z);
+    const fit = await leastSquares(problem(mapped, weights, floors), z);
     const moved = Math.max(...fit.z.map((x, j) => Math.abs(x - z[j]!)));
     z = fit.z;
     if (moved < STILL) break;
@@ -199,10 +200,10 @@ const FLOOR_WEIGHT = 1000;
 /** Of the shortest call, what at least is work. */
 const WORK_SHARE = 0.1;
 
-function floorsOf(mapped: readonly Mapped[]): Floor[] {
+function floorsOf(samples: readonly Sample[]): Floor[] {
   const least = new Map<string, Floor>();
-  for (const { call, steps } of mapped) {
-    if (call.host_s !== undefined || steps.length !== 1 || steps[0]!.choice.launches.length !== 1) continue;
+  for (const { call } of samples) {
+    if (call.host_s !== undefined || call.ops.length !== 1) continue;
     const least_s = (1 - WORK_SHARE) * call.measured_s;
     const known = least.get(call.context.launch);
     if (!known || least_s < known.least_s) least.set(call.context.launch, { context: call.context, least_s });
