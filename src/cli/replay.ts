@@ -72,6 +72,7 @@ export async function replay(machineName: string, workload: string, options: Rep
   const event = await openEventOptions(machineName, set.machine, options);
   const trace = openTrace(workload, set.workload);
   const { simulate } = await import('../engine/simulate.js');
+  const { simulationIntervals } = await import('../validate/intervals.js');
   const pins = parsePins(options.pin);
   const progress = await startProgress('ops', trace.ops.length, {
     quiet: options.quiet || options.fidelity !== 'event',
@@ -79,7 +80,7 @@ export async function replay(machineName: string, workload: string, options: Rep
   try {
     const { fidelity, objective, launch, strict } = options;
     const shown: Shown[] = [];
-    const simulation = simulate(trace, machine.graph, {
+    const simulated = simulate(trace, machine.graph, {
       fidelity,
       objective,
       launch,
@@ -90,6 +91,7 @@ export async function replay(machineName: string, workload: string, options: Rep
       onProgress: (done) => progress.update(done),
       onLaunches: (launches, context) => shown.push({ launches, context }),
     });
+    const simulation = simulationIntervals(simulated, trace.ops, machine);
     return { machine, trace, simulation, shown, event };
   } finally {
     progress.stop();

@@ -2,6 +2,13 @@
 import { type Static, Type } from '@sinclair/typebox';
 
 const Bytes = Type.Record(Type.String(), Type.Number({ minimum: 0 }));
+/** Where nine in ten measured times should lie, by how far predictions for the machine were off. */
+const interval_s = Type.Optional(
+  Type.Object(
+    { lo: Type.Number({ exclusiveMinimum: 0 }), hi: Type.Number({ exclusiveMinimum: 0 }) },
+    { description: 'nine in ten measured times should lie between, in s; with the steady fidelity' },
+  ),
+);
 const common = {
   time_s: Type.Number({ exclusiveMinimum: 0, description: 'what a user waits: launch and gaps included' }),
   launch_s: Type.Number({ minimum: 0, description: 'the part of time_s that is launch, start and drain of kernels' }),
@@ -15,6 +22,7 @@ const common = {
   }),
   moved_B: Type.Unsafe<Record<string, number>>({ ...Bytes, description: 'bytes each store moved, after caches' }),
   bound_by: Type.String(),
+  interval_s,
   roof_fraction: Type.Number({
     minimum: 0,
     description: 'time no schedule can beat ÷ time_s, launch left out of neither',

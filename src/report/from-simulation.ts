@@ -73,6 +73,12 @@ export function runOf({ simulation: sim, machine, assumptions, label }: RunInput
 function figuresOf(sim: SimulationJson): Figure[] {
   const figures: Figure[] = [
     { key: 'time_s', label: 'Time', value: sim.time_s, unit: 's', better: 'less' },
+    ...(sim.interval_s
+      ? [
+          { key: 'interval_s.lo', label: 'Time, 5 %', value: sim.interval_s.lo, unit: 's' },
+          { key: 'interval_s.hi', label: 'Time, 95 %', value: sim.interval_s.hi, unit: 's' },
+        ]
+      : []),
     { key: 'energy_J', label: 'Energy', value: sim.energy_J, unit: 'J', better: 'less' },
     { key: 'power_W', label: 'Power', value: sim.power_W, unit: 'W', better: 'less' },
     { key: 'roof_fraction', label: 'Of the roof', value: sim.roof_fraction, unit: '%', better: 'more' },

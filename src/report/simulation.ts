@@ -8,6 +8,8 @@ type PerStore = Readonly<Record<string, number>>;
 
 interface Figures {
   readonly time_s: number;
+  /** Nine in ten measured times should lie between. */
+  readonly interval_s?: { readonly lo: number; readonly hi: number };
   readonly launch_s: number;
   readonly energy_J: number;
   readonly power_W: number;

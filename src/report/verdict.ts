@@ -44,7 +44,11 @@ export function verdictOf(sim: SimulationJson, subject: string): Verdict {
   const second = limits.find((l) => l.resource !== sim.bound_by);
   const next = busy?.[0] ?? second?.resource;
 
-  const sentences = [`${subject} takes ${quantity(sim.time_s, 's')} and ${quantity(sim.energy_J, 'J')}.`];
+  const { interval_s } = sim;
+  const between = interval_s
+    ? ` (nine in ten: ${quantity(interval_s.lo, 's')} to ${quantity(interval_s.hi, 's')})`
+    : '';
+  const sentences = [`${subject} takes ${quantity(sim.time_s, 's')}${between} and ${quantity(sim.energy_J, 'J')}.`];
   sentences.push(
     main.resource === sim.bound_by && limits.length > 1
       ? `It is bound by ${resourceInWords(sim.bound_by)}: ops so bound take ${percent(main.share)} of the time.`

@@ -4,7 +4,7 @@ import { InputError } from '../../src/base/errors.js';
 import { openMachineSource } from '../../src/cli/files.js';
 import { resolveMachine } from '../../src/machine/load.js';
 
-const source = await openMachineSource('a100-sxm-80gb');
+const source = await openMachineSource('a100-sxm-80gb-datasheet');
 const value = async (formula: string, path = 'dram.bandwidth', ...more: string[]) =>
   (await resolveMachine(source, [`${path}=${formula}`, ...more])).fields.get(path)!.value;
 

@@ -80,7 +80,7 @@ test('a file may extend another and keeps its own provenance', async () => {
     source: 'test',
     text: '80 MiB',
   });
-  expect(fields.get('l2.bandwidth')?.from).toBe('measured');
+  expect(fields.get('l2.port')?.from).toBe('datasheet');
   expect(graph.stores.find((s) => s.id === 'l2')!.capacity_B).toBe(80 * 2 ** 20);
 });
 

@@ -15,6 +15,7 @@ import { parseShape } from '../../kernel/shape.js';
 import type { ResourceGraph } from '../../machine/graph.js';
 import { quantity } from '../../report/format.js';
 import { resourceInWords } from '../../report/words.js';
+import { kernelInterval } from '../../validate/intervals.js';
 import { compulsoryBytesOf, type Op } from '../../workload/op.js';
 import { type EventOptions, eventOptions, openEventOptions } from '../event-options.js';
 import { openMachine } from '../files.js';
@@ -100,7 +101,7 @@ export function define(command: Command): void {
       const params = options.tile === undefined ? undefined : parseAssignments(options.tile, `--tile ${options.tile}`);
       const op = kernels[0]!.toOp(shape, options.dtype);
       const context = contextOf(op, options);
-      const { result, choice } = simulateKernel(op, machine.graph, {
+      const { result: simulated, choice } = simulateKernel(op, machine.graph, {
         fidelity: options.fidelity,
         objective: options.objective,
         kernel: own ? undefined : pinned(name, params !== undefined),
@@ -110,6 +111,7 @@ export function define(command: Command): void {
         ...event,
         ...(options.nest !== undefined && { layOut: await ownNest(options.nest, machine.graph) }),
       });
+      const result = kernelInterval(simulated, op, machine);
       if (options.timeline) {
         if (options.fidelity !== 'event') throw new InputError('--timeline needs --fidelity event');
         const { timelineOf } = await import('../timeline.js');
@@ -210,6 +212,12 @@ function kernelText(result: KernelSimulation): string {
   const show = (value: number, unit: string) => ({ text: quantity(value, unit), value });
   const figures: [string, { text: string; value: number }][] = [
     ['Time', show(result.time_s, 's')],
+    ...(result.interval_s
+      ? ([
+          ['5 % are below', show(result.interval_s.lo, 's')],
+          ['95 % are below', show(result.interval_s.hi, 's')],
+        ] as [string, { text: string; value: number }][])
+      : []),
     ['Launch and drain', show(result.launch_s, 's')],
     ['No schedule beats', show(result.bound_s, 's')],
     ['Of the roof', show(result.roof_fraction, '%')],

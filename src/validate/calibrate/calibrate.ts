@@ -198,7 +198,7 @@ interface Floor {
 }
 const FLOOR_WEIGHT = 1000;
 /** Of the shortest call, what at least is work. */
-const WORK_SHARE = 0.1;
+const WORK_SHARE = 0.2;
 
 function floorsOf(samples: readonly Sample[]): Floor[] {
   const least = new Map<string, Floor>();
