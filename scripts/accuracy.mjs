@@ -14,9 +14,7 @@ if (!present) {
   console.log('accuracy left as it is: ../shared/measured is absent');
   process.exit(0);
 }
-const { calibrateMachine, predictSamples, samplesOf, stratumOf } = await import(
-  '../dist/validate/calibrate/calibrate.js'
-);
+const { predictSamples, samplesOf, stratumOf } = await import('../dist/validate/calibrate/calibrate.js');
 const { splitRows } = await import('../dist/validate/calibrate/split.js');
 const { residualsOf } = await import('../dist/validate/calibrate/describe.js');
 const { transferred } = await import('../dist/validate/calibrate/transfer.js');
@@ -24,7 +22,7 @@ const { withInterval } = await import('../dist/validate/measured.js');
 const { accuracyOf } = await import('../dist/validate/accuracy.js');
 const { ASSUMED_SPREAD, spreadOf } = await import('../dist/validate/spread.js');
 const { accuracyMarkdown, renderAccuracy } = await import('../dist/report/index.js');
-const { openMachine, openMachineSource } = await import('../dist/cli/files.js');
+const { openMachine } = await import('../dist/cli/files.js');
 const { VERSION } = await import('../dist/cli/version.js');
 
 const TEACHERS = ['a100-sxm-80gb', 'h100-sxm'];
@@ -61,14 +59,7 @@ for (const entry of [...CALIBRATED, ...UNCALIBRATED]) {
   console.log(`${gpu}: ${rows.length} rows`);
 }
 const sets = [];
-const taught = [];
-if (process.argv.includes('--transfer'))
-  for (const name of TEACHERS) {
-    const entry = CALIBRATED.find((c) => c.gpu === name);
-    const { samples } = samplesOf(tablesOf(entry));
-    const source = await openMachineSource(`${name}-datasheet`);
-    taught.push((await calibrateMachine(source, samples, { seed: SEED, rows: 1000 })).fitted);
-  }
+const taught = gpus.filter((g) => TEACHERS.includes(g.gpu)).map((g) => ({ before: g.bare, after: g.own }));
 for (const g of gpus) {
   const others = gpus.filter((o) => o.gpu !== g.gpu);
   const spread = spreadOf(others.flatMap((o) => weighed(o.seen)));
@@ -79,7 +70,7 @@ for (const g of gpus) {
     rows: g.datasheet.map((r) => withInterval(r, spread)),
   };
   if (g.calibrated) sets.push({ gpu: g.gpu, machine: g.own.name, how: 'calibrated', rows: g.predicted });
-  if (taught.length > 0 && g.calibrated && !TEACHERS.includes(g.gpu)) {
+  if (g.calibrated && !TEACHERS.includes(g.gpu)) {
     const machine = await openMachine(g.bare.name, transferred(taught, g.bare));
     const rows = predictSamples(g.rows, machine.graph).map((r) => withInterval(r, spread));
     sets.push({

@@ -125,10 +125,10 @@ async function launchCost_s(name: string): Promise<{ graph: number; eager: numbe
 }
 
 test.each(Object.keys(DRAM))(
-  '%s: a launch costs 1.5 to 3.5 us from a graph, and 4 to 6 us one by one, 10 where measured calls say so',
+  '%s: a launch costs 1.3 to 3.5 us from a graph, and 4 to 6 us one by one, 10 where measured calls say so',
   async (name) => {
     const { graph, eager } = await launchCost_s(name);
-    expect(graph).toBeGreaterThan(1.5e-6);
+    expect(graph).toBeGreaterThan(1.3e-6);
     expect(graph).toBeLessThan(3.5e-6);
     expect(eager).toBeGreaterThan(4e-6);
     const { from } = (await openMachine(name)).fields.get('launch.eager')!;

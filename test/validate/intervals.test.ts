@@ -21,14 +21,14 @@ const machineWith = (uncertainty: object) =>
 describe('an interval', () => {
   const op = matmul(1, 512, 512, 512, 'fp16', 'fp16', 'fp16');
   test('is the time times the ratios of its class', async () => {
-    const machine = await machineWith({ gemm: { lo: 0.75, hi: 1.5, rows: 100 } });
+    const machine = await machineWith({ gemm_16_16_short: { lo: 0.75, hi: 1.5, rows: 100 } });
     const { result } = simulateKernel(op, machine.graph);
     const { lo, hi } = kernelInterval(result, op, machine).interval_s!;
     expect(lo).toBeCloseTo(0.75 * result.time_s, 12);
     expect(hi).toBeCloseTo(1.5 * result.time_s, 12);
   });
   test('is never below what no schedule beats, and always holds the prediction', async () => {
-    const machine = await machineWith({ gemm: { lo: 0.001, hi: 0.5, rows: 100 } });
+    const machine = await machineWith({ gemm_16_16_short: { lo: 0.001, hi: 0.5, rows: 100 } });
     const { result } = simulateKernel(op, machine.graph);
     expect(kernelInterval(result, op, machine).interval_s).toEqual({ lo: result.bound_s, hi: result.time_s });
   });

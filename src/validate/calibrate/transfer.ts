@@ -2,15 +2,20 @@
 import { boundsOf, type Constant, constantsOf, valueAt } from '../../machine/calibratable.js';
 import { FAMILIES } from '../../machine/family.js';
 import type { Machine } from '../../machine/load.js';
-import type { Fitted } from './calibrate.js';
+
+/** A machine as its datasheet makes it, and as calibrated. */
+export interface Taught {
+  readonly before: Machine;
+  readonly after: Machine;
+}
 
 /**
- * The mean of each constant's change (log factor, or share), weighted by how well each calibration determines it: by
- * the share of the prior variance that its rows removed. As "path=value" for `resolveMachine`.
+ * The mean change of each constant (log factor, or share) over the calibrations. What their rows do not determine a
+ * calibration leaves as it was, and so pulls the mean towards no change. As "path=value" for `resolveMachine`.
  */
-export function transferred(calibrations: readonly (readonly Fitted[])[], to: Machine): string[] {
+export function transferred(teachers: readonly Taught[], to: Machine): string[] {
   return constantsOf(FAMILIES[to.family].calibratable, to.fields).flatMap((c) => {
-    const change = meanChange(c, calibrations);
+    const change = teachers.reduce((sum, t) => sum + changeOf(c, t), 0) / teachers.length;
     if (change === 0) return [];
     const [least, greatest] = boundsOf(c);
     const z = Math.min(greatest, Math.max(least, change / c.sd));
@@ -18,15 +23,10 @@ export function transferred(calibrations: readonly (readonly Fitted[])[], to: Ma
   });
 }
 
-function meanChange({ name }: Constant, calibrations: readonly (readonly Fitted[])[]): number {
-  let sum = 0;
-  let weights = 0;
-  for (const fitted of calibrations) {
-    const f = fitted.find(({ constant }) => constant.name === name);
-    if (!f) continue;
-    const weight = Math.max(0, 1 - (f.posterior_sd / f.prior_sd) ** 2);
-    sum += weight * f.z * f.constant.sd;
-    weights += weight;
-  }
-  return weights > 0 ? sum / weights : 0;
+function changeOf({ name, by }: Constant, { before, after }: Taught): number {
+  const was = constantsOf(FAMILIES[before.family].calibratable, before.fields).find((c) => c.name === name);
+  if (!was) return 0;
+  const { path, value } = was.fields[0]!;
+  const is = after.fields.get(path)?.value ?? value;
+  return by === 'factor' ? Math.log(is / value) : is - value;
 }
