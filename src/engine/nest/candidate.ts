@@ -24,6 +24,14 @@ export class Candidate {
     this.keep = new Uint8Array(levels * tensors);
   }
 
+  equals(other: Candidate): boolean {
+    const same = (a: ArrayLike<number>, b: ArrayLike<number>) => {
+      for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+      return true;
+    };
+    return same(this.factor, other.factor) && same(this.order, other.order) && same(this.keep, other.keep);
+  }
+
   copy(from: Candidate): void {
     this.factor.set(from.factor);
     this.order.set(from.order);

@@ -167,8 +167,10 @@ export class NestCost {
 export function slowed(compute: number, read: number, write: number, store: LevelStore): number {
   let slowdown = 1;
   if (store.shared_port) {
-    const busy = read / store.read_B_per_cycle + write / store.write_B_per_cycle;
-    if (busy > 1) slowdown = 1 / busy;
+    const { read_B_per_cycle: r, write_B_per_cycle: w } = store;
+    // one rate for both: as Timeloop rounds it
+    if (r === w) slowdown = Math.min(1, r / (read + write));
+    else slowdown = Math.min(1, 1 / (read / r + write / w));
   } else {
     if (read > store.read_B_per_cycle) slowdown = store.read_B_per_cycle / read;
     if (write > store.write_B_per_cycle) slowdown = Math.min(slowdown, store.write_B_per_cycle / write);

@@ -3,12 +3,14 @@
  * starts and a descent over all single changes at the end. Deterministic by seed.
  */
 import { xoroshiro128plus } from 'pure-rand/generator/XoroShiro';
-import { InfeasibleError } from '../../base/errors.js';
+import { InfeasibleError, InputError } from '../../base/errors.js';
 import type { Cascade, Einsum } from '../../kernel/einsum.js';
 import type { Objective } from '../../kernel/mapper.js';
 import type { EinsumNest } from '../../kernel/nest.js';
 import { type NestRules, type NestSpace, nestSpace } from '../../kernel/nest-space.js';
+import type { Sparsity } from '../../kernel/sparsity.js';
 import type { ResourceGraph } from '../../machine/graph.js';
+import { analyseNest } from './analyse.js';
 import { Candidate, Evaluator } from './candidate.js';
 import { enumerate, sizeOf } from './enumerate.js';
 import { arrayOf, type Problem, problemOf } from './problem.js';
@@ -19,6 +21,8 @@ export interface NestSearchOptions {
   readonly seed?: number;
   /** Candidates to try, where there are more. */
   readonly evaluations?: number;
+  /** Use of zeros: the best of the nests without it are worked out with it, and the best of those is taken. */
+  readonly sparsity?: Sparsity;
 }
 
 export interface NestSearch {
@@ -32,6 +36,8 @@ export interface NestSearch {
 }
 
 const STARTS = 8;
+/** Nests that are worked out again with zeros made use of. */
+const ELITE = 256;
 const HOT = 0.5;
 const COLD = 0.005;
 /** What a nest that does not fit scores at least. */
@@ -43,12 +49,12 @@ export function searchNest(
   einsum: Einsum,
   graph: ResourceGraph,
   unit: string,
-  { objective = 'edp', rules = {}, seed = 0, evaluations = 200_000 }: NestSearchOptions = {},
+  { objective = 'edp', rules = {}, seed = 0, evaluations = 200_000, sparsity }: NestSearchOptions = {},
 ): NestSearch {
   const problem = problemOf(cascade, einsum, arrayOf(graph, unit), graph);
   const names = problem.tensors.map((t) => t.name);
   const space = nestSpace(problem.ranks, problem.extents, names, problem.array, withHolds(problem, rules));
-  const search = new Search(problem, space, objective, seed);
+  const search = new Search(problem, space, objective, seed, sparsity ? ELITE : 0);
   const exhaustive = sizeOf(space, evaluations) <= evaluations;
   if (exhaustive) enumerate(space, search.fresh(), (c) => search.consider(c));
   else search.anneal(evaluations);
@@ -57,6 +63,10 @@ export function searchNest(
     throw new InfeasibleError(
       `einsum ${einsum.name} on ${graph.name}: none of ${evaluator.evaluated} nests fits; the nearest takes ${(1 + search.score / MISFIT - 1).toFixed(2)} times a store's capacity`,
     );
+  if (sparsity) {
+    const found = withZeros(search, sparsity, cascade, graph, objective);
+    if (found) return { ...found, tried: evaluator.evaluated, exhaustive };
+  }
   evaluator.run(best);
   return {
     nest: evaluator.nest(best),
@@ -65,6 +75,40 @@ export function searchNest(
     tried: evaluator.evaluated,
     exhaustive,
   };
+}
+
+/** The best of the elite when zeros are made use of; undefined when none fits. */
+function withZeros(
+  { elite, evaluator }: Search,
+  sparsity: Sparsity,
+  cascade: Cascade,
+  graph: ResourceGraph,
+  objective: Objective,
+): Pick<NestSearch, 'nest' | 'cycles' | 'energy_pJ'> | undefined {
+  let best: Pick<NestSearch, 'nest' | 'cycles' | 'energy_pJ'> | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const { candidate } of elite) {
+    const nest = { ...evaluator.nest(candidate), sparsity };
+    try {
+      const { cycles, energy_pJ } = analyseNest(nest, cascade, graph);
+      const score = rating(objective, cycles, energy_pJ);
+      if (score < least) {
+        least = score;
+        best = { nest, cycles, energy_pJ };
+      }
+    } catch (e) {
+      // a format may not suit the loops
+      if (!(e instanceof InfeasibleError || e instanceof InputError)) throw e;
+    }
+  }
+  return best;
+}
+
+/** Lower is better: the logarithm of the objective, a little of the other figure to part equals. */
+function rating(objective: Objective, cycles: number, energy_pJ: number): number {
+  const t = Math.log(cycles);
+  const e = Math.log(energy_pJ || 1);
+  return objective === 'time' ? t + 1e-4 * e : objective === 'energy' ? e + 1e-4 * t : t + e;
 }
 
 /** Levels whose stores hold only some kinds of operand let the others pass. */
@@ -90,12 +134,15 @@ class Search {
   private readonly movable: number[];
   private readonly orders: number[];
   private readonly keeps: number[] = [];
+  /** The best so far, best first. */
+  readonly elite: { readonly score: number; readonly candidate: Candidate }[] = [];
 
   constructor(
     private readonly problem: Problem,
     private readonly space: NestSpace,
     private readonly objective: Objective,
     seed: number,
+    private readonly most: number,
   ) {
     this.evaluator = new Evaluator(problem, space);
     this.rng = xoroshiro128plus(seed);
@@ -125,13 +172,24 @@ class Search {
     return c;
   }
 
-  /** Lower is better: the logarithm of the objective, a little of the other figure to part equals. */
   private rate(c: Candidate): number {
     const { evaluator, objective } = this;
     if (!evaluator.run(c)) return MISFIT * (1 + Math.min(1e6, evaluator.excess));
-    const t = Math.log(evaluator.cost.cycles);
-    const e = Math.log(evaluator.cost.energy_pJ || 1);
-    return objective === 'time' ? t + 1e-4 * e : objective === 'energy' ? e + 1e-4 * t : t + e;
+    const score = rating(objective, evaluator.cost.cycles, evaluator.cost.energy_pJ);
+    if (this.most > 0) this.remember(c, score);
+    return score;
+  }
+
+  /** Keeps the best that differ, while there is room. */
+  private remember(c: Candidate, score: number): void {
+    const { elite, most } = this;
+    if (elite.length === most && score >= elite.at(-1)!.score) return;
+    if (elite.some((x) => x.score === score && x.candidate.equals(c))) return;
+    const at = elite.findIndex((x) => score < x.score);
+    const candidate = this.fresh();
+    candidate.copy(c);
+    elite.splice(at < 0 ? elite.length : at, 0, { score, candidate });
+    if (elite.length > most) elite.pop();
   }
 
   consider(c: Candidate): void {

@@ -33,10 +33,13 @@ export function trafficOf(
           const n = t.instances * word_B;
           const whole = (words: number) =>
             t.instances * Math.ceil((words * word_B) / store.sector_B - 1e-9) * store.sector_B;
-          m.read_B += t.reads * n;
-          m.write_B += (t.fills + t.updates) * n;
-          m.moved_read_B += whole(t.reads);
-          m.moved_write_B += whole(t.fills) + whole(t.updates);
+          const [reads, fills, updates] = t.sparse
+            ? [t.sparse.reads.actual, t.sparse.fills.actual, t.sparse.updates.actual]
+            : [t.reads, t.fills, t.updates];
+          m.read_B += reads * n;
+          m.write_B += (fills + updates) * n;
+          m.moved_read_B += whole(reads);
+          m.moved_write_B += whole(fills) + whole(updates);
         }
       }
   return found;

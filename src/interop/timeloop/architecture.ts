@@ -250,15 +250,12 @@ function storeFrom(p: Part, clock_Hz: number, energy: EnergyTables | undefined, 
   const bits = a.number(['datawidth', 'word-bits', 'word_bits', 'word_width'], 8);
   const cluster = a.number(['cluster_size', 'cluster-size'], 1);
   const block = a.number(['block_size', 'block-size'], Math.max(1, Math.floor(width / (bits * cluster))));
-  const depth = a.any('depth', 'memory_depth', 'entries');
-  const words =
-    depth === undefined
-      ? Number.POSITIVE_INFINITY
-      : a.number(['depth', 'memory_depth', 'entries'], 0) * block * cluster;
+  const unlimited = Number.POSITIVE_INFINITY;
+  const depth = a.number(['depth', 'memory_depth'], unlimited);
+  const words = a.number(['entries'], a.has('sizeKB') ? (a.number(['sizeKB'], 0) * 8192) / bits : depth * block);
   const times = a.number(['multiple_buffering', 'multiple-buffering'], 1);
   const word_B = bits / 8;
   const sector_B = block * word_B;
-  const unlimited = Number.POSITIVE_INFINITY;
   const rate = (keys: readonly string[]) => a.number(keys, unlimited) * word_B * clock_Hz;
   const shared_B_per_s = rate(['shared_bandwidth']);
   const read_B_per_s = rate(['read_bandwidth']);

@@ -93,6 +93,7 @@ export function nestFor(
     rules: rulesOf(constraints),
     objective,
     seed,
+    ...(input.sparsity && { sparsity: input.sparsity }),
   });
   return { nest: withSparsity(found.nest, input.sparsity), tried: found.tried };
 }

@@ -89,5 +89,6 @@ export function sparsityFrom(
     target.done();
   }
   spec.done();
-  return { formats, actions, compute };
+  const none = formats.length + actions.length === 0 && !compute.gate_zero && !compute.skip_unaligned;
+  return none ? undefined : { formats, actions, compute };
 }

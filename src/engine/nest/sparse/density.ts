@@ -57,6 +57,13 @@ export class Occupancy {
 function hypergeometric(r: number, n: number, N: number, x: number): number {
   if (x > r || x > n || x < n + r - N) return 0;
   if (n === N) return x === r ? 1 : 0;
+  if (n <= DRAWN) {
+    // one element after another: exact where the result is
+    let p = 1;
+    for (let i = 0; i < x; i++) p *= ((r - i) / (N - i)) * ((n - i) / (i + 1));
+    for (let i = 0; i < n - x; i++) p *= (N - r - i) / (N - x - i);
+    return p;
+  }
   return Math.exp(choose(r, x) + choose(N - r, n - x) - choose(N, n));
 }
 
@@ -64,6 +71,8 @@ function hypergeometric(r: number, n: number, N: number, x: number): number {
 const choose = (n: number, k: number): number =>
   k === 0 || k === n ? 0 : lnFactorial(n) - lnFactorial(k) - lnFactorial(n - k);
 
+/** Tiles of at most so many elements are drawn one by one. */
+const DRAWN = 64;
 const SMALL = 256;
 const known = new Float64Array(SMALL);
 for (let i = 2; i < SMALL; i++) known[i] = known[i - 1]! + Math.log(i);

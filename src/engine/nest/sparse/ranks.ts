@@ -43,7 +43,9 @@ export function representations(
   for (let l = L - 1; l >= 0; l--) {
     if (!loops.keep[l * K + k]) continue;
     const tile = core.tile[l * K + k]!;
-    const spec = specOf(l);
+    const found = specOf(l);
+    // uncompressed ranks alone are no metadata
+    const spec = found?.ranks.some((r) => r.format !== 'U') ? found : undefined;
     const below = out.at(-1);
     const compressed = spec?.ranks.some((r) => COMPRESSES[r.format]) ?? false;
     if (!spec) {
