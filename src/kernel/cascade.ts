@@ -76,8 +76,9 @@ class Extraction {
       name: this.program.name,
       ranks: Object.fromEntries(sorted.map((r) => [r, extents[r]!])),
       tensors: [...this.tensors.values()].filter((t) => mentioned.has(t.name)),
-      einsums: this.einsums.map((e) => ({
+      einsums: this.einsums.map((e, i) => ({
         ...e,
+        name: this.einsums.findIndex((x) => x.name === e.name) === i ? e.name : `${e.name}.${i}`,
         ranks: [...e.ranks].sort((a, b) => sorted.indexOf(a) - sorted.indexOf(b)),
       })),
     };

@@ -387,6 +387,8 @@ function einsumNest(
   const keepInElement = (t: CascadeTensor) => {
     const store = elementStore(t.role);
     if (store) element[t.name] = store;
+    // elements built for other operands leave it to the shared store
+    else if (home[t.name] === undefined) near[t.name] = at.near;
   };
   for (const { tensor } of [...e.ins, ...(e.init ? [e.init] : [])]) {
     const t = cascade.tensors.find((x) => x.name === tensor)!;

@@ -45,7 +45,7 @@ export function lowerSpatial(machine: Spatial, file: string): ResourceGraph {
     links: linksOf(machine),
     // the first that can is asked: what lanes do, the last array does
     units: Object.entries(machine.arrays)
-      .map(([id, a]) => unitOf(id, a, file))
+      .map(([id, a]) => unitOf(id, a, elementsOf(lastOf(machine.arrays)), file))
       .reverse(),
     cores: coresOf(machine),
     control: {
@@ -176,7 +176,7 @@ function sidesOf({ levels }: ArraySpec): [rows: number, columns: number] {
   return [rows, columns];
 }
 
-function unitOf(id: string, a: ArraySpec, file: string): Unit {
+function unitOf(id: string, a: ArraySpec, lanes: number, file: string): Unit {
   const elements = elementsOf(a);
   const math: Record<string, MathRate> = {};
   const place = `${file}: arrays.${id}.functions`;
@@ -218,7 +218,8 @@ function unitOf(id: string, a: ArraySpec, file: string): Unit {
       m: rows,
       n: columns,
       k: 1,
-      lanes: rows * columns,
+      // a grid of workgroups issues it from its lanes
+      lanes,
       latency_cycles: a.latency,
       operands: 'shared',
       accumulator: 'register',

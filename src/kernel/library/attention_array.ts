@@ -61,6 +61,7 @@ export function arrayRejects(op: Attention, machine: ResourceGraph): string | un
   if (!arraysOf(machine).matrix) return `${machine.name} has no array with rows`;
   if (op.q !== op.kv || !sumsOf(op, machine)) return `no array of ${machine.name} multiplies ${op.q} by ${op.kv}`;
   if (op.heads % op.kv_heads !== 0) return `heads ${op.heads} is no multiple of kv_heads ${op.kv_heads}`;
+  if (op.q_len === 1 || op.kv_len === 1) return 'one query, or one key, leaves columns or rows of the array empty';
   if (op.causal || op.window > 0) return 'rows of a tile see different keys, which nests of loops do not tell apart';
   if (op.kv_lens) return 'sequences of different lengths';
   if (op.relative_bias) return 'a relative bias is not laid on arrays';
@@ -126,11 +127,15 @@ export function cascadeFor(program: Program): Cascade {
   return cascade;
 }
 
-/** The rank of the keys in a cascade of whole rows: what the second dim of k and v runs along. */
-export function keysRank(cascade: Cascade): string {
-  for (const { ins } of cascade.einsums)
-    for (const { tensor, at } of ins) if (tensor === 'k' || tensor === 'v') return at[1]!.terms[0]!.rank;
-  throw new Error(`${cascade.name} reads neither keys nor values`);
+/** Ranks of a cascade of attention: queries, keys (within a block) and blocks of keys where they are handed on. */
+export function attentionRanks(cascade: Cascade): { queries: string; keys: string; block?: string } {
+  const along = (names: readonly string[], dim: number) => {
+    const access = cascade.einsums.flatMap((e) => [...e.ins, e.out]).find((x) => names.includes(x.tensor))!;
+    return [...access.at[dim]!.terms].sort((x, y) => x.stride - y.stride).map((t) => t.rank);
+  };
+  const [queries] = along(['q', 'o'], 1);
+  const [keys, block] = along(['k', 'v'], 1);
+  return { queries: queries!, keys: keys!, ...(block !== undefined && { block }) };
 }
 
 /** Ranks of batch and heads. */

@@ -13,12 +13,12 @@ import { ADD, MAX, MOVE, MUL, ZERO } from '../math.js';
 import { fusedNest } from '../nest-fused.js';
 import {
   arrayRejects,
+  attentionRanks,
   cascadeFor,
   DIV,
   divisorUpTo,
   EXP2_SUB,
   J,
-  keysRank,
   matrixSides,
   onArrays,
   outerRanks,
@@ -71,20 +71,20 @@ export const attention_one_pass: Kernel<'attention'> = {
     const { x, y } = matrixSides(machine);
     const bq = Math.min(x, op.q_len);
     const bkv = divisorUpTo(op.kv_len, y);
-    for (const interleave of [1, 0]) yield { bq, bkv, interleave };
+    if (bkv > 1) for (const interleave of [1, 0]) yield { bq, bkv, interleave };
   },
   build(op, params, machine): readonly Launch[] {
     const { bq, bkv, interleave } = params as Sizes;
     const program = programOf(op, bq, bkv, machine);
     const cascade = cascadeFor(program);
-    const block = cascade.ranks['j0'] !== undefined;
+    const { queries, keys, block } = attentionRanks(cascade);
     const wide = machine.units.some((u) => u.id === machine.arrays![0]!.unit && u.math['exp2'] && u.math['max']);
     const nest = fusedNest(cascade, machine, {
       outer: outerRanks(cascade),
-      across: 'p',
+      across: queries,
       width: bq,
-      down: block ? 'j0' : keysRank(cascade),
-      ...(block && { block: 'j' }),
+      down: keys,
+      ...(block && { block }),
       direct: DIRECT,
       ...(wide && { stages: interleave ? INTERLEAVED : ALONE }),
       interleaved: interleave === 1,

@@ -10,12 +10,12 @@ import { ZERO } from '../math.js';
 import { fusedNest } from '../nest-fused.js';
 import {
   arrayRejects,
+  attentionRanks,
   B,
   cascadeFor,
   DIV,
   EXP2_SUB,
   H,
-  keysRank,
   matrixSides,
   onArrays,
   outerRanks,
@@ -47,7 +47,8 @@ export const attention_phases: Kernel<'attention'> = {
     // products keep a tile of queries or sums and pass the keys; the softmax is laid like any program of rows
     const product = (program: Program): Launch => {
       const cascade = cascadeFor(program);
-      const layout = { outer: outerRanks(cascade), across: 'p', width: bq, down: keysRank(cascade), interleaved: true };
+      const { queries, keys } = attentionRanks(cascade);
+      const layout = { outer: outerRanks(cascade), across: queries, width: bq, down: keys, interleaved: true };
       return { program, mapping: { ...mapping, nest: fusedNest(cascade, machine, layout) } };
     };
     return [product(scores!), { program: softmax!, mapping }, product(values!)];

@@ -13,10 +13,10 @@ import { ZERO } from '../math.js';
 import { fusedNest } from '../nest-fused.js';
 import {
   arrayRejects,
+  attentionRanks,
   cascadeFor,
   DIV,
   EXP2_SUB,
-  keysRank,
   matrixSides,
   onArrays,
   outerRanks,
@@ -48,18 +48,19 @@ export const attention_rows_kept: Kernel<'attention'> = {
   *candidates(op, machine) {
     const bq = Math.min(matrixSides(machine).x, op.q_len);
     const fits = rowsThatFit(op, machine);
-    if (fits > 0) yield { bq: Math.min(bq, fits), tiles: 1, spill: 0 };
+    if (fits > 1) yield { bq: Math.min(bq, fits), tiles: 1, spill: 0 };
     for (const tiles of PARAMS.tiles.values) if (tiles * bq <= op.q_len) yield { bq, tiles, spill: 1 };
   },
   build(op, params, machine): readonly Launch[] {
     const { bq, tiles, spill } = params as Sizes;
     const program = programOf(op, bq, machine);
     const cascade = cascadeFor(program);
+    const { queries, keys } = attentionRanks(cascade);
     const nest = fusedNest(cascade, machine, {
       outer: outerRanks(cascade),
-      across: 'p',
+      across: queries,
       width: bq,
-      down: keysRank(cascade),
+      down: keys,
       group: tiles,
       spill: spill === 1,
       interleaved: true,
