@@ -1,5 +1,6 @@
 /** What goes into and comes out of an engine, the same for every fidelity. */
 import type { TensorKind } from '../kernel/ir.js';
+import type { NestResult } from './nest/types.js';
 
 export const FIDELITIES = ['bound', 'steady', 'event'] as const;
 export type Fidelity = (typeof FIDELITIES)[number];
@@ -77,6 +78,8 @@ export interface RunResult {
   /** Busy time of each resource over the kernel, for "what limits next". */
   readonly busy_s: Record<string, number>;
   readonly detail?: RunDetail;
+  /** Where the launch is laid on arrays: counts, cycles and energy of its nests. */
+  readonly nest?: NestResult;
   /** Under `event` with cache and DRAM modelled with state. */
   readonly memory?: MemoryDetail;
 }

@@ -6,13 +6,13 @@ import type { DType } from '../base/dtype.js';
 import { mathRateOf, type ResourceGraph } from '../machine/graph.js';
 import type { ComputeRoof, MemoryRoof } from './model.js';
 
-/** Registers feed the units directly and disks feed no kernel: neither bounds a kernel's traffic as a roof. */
+/** Registers, and the stores of array elements, feed the units directly and disks feed no kernel: neither bounds a kernel's traffic as a roof. */
 const NOT_ROOFS = new Set(['register', 'disk', 'host']);
 
 /** Bandwidth per store, far to near, all instances together. */
 export function memoryRoofs(machine: ResourceGraph): MemoryRoof[] {
   return machine.stores
-    .filter((s) => !NOT_ROOFS.has(s.id))
+    .filter((s) => !NOT_ROOFS.has(s.id) && s.instances === undefined)
     .map((s) => ({
       store: s.id,
       // points count both directions, so ports of their own add up

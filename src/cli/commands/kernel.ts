@@ -5,14 +5,16 @@ import { asDType, DTYPES, type DType } from '../../base/dtype.js';
 import { InputError, unknownName } from '../../base/errors.js';
 import { simulateKernel } from '../../engine/simulate.js';
 import type { KernelSimulation } from '../../engine/simulation.js';
-import { COLD, type Context, FIDELITIES, type Fidelity } from '../../engine/types.js';
+import { COLD, type Context, FIDELITIES, type Fidelity, type RunResult } from '../../engine/types.js';
 import { cascadeOf, hasCascade } from '../../kernel/cascade.js';
+import { cascadeText } from '../../kernel/cascade-print.js';
 import type { Launch } from '../../kernel/kernel.js';
 import { KERNEL_LIST, kernelsNamed } from '../../kernel/library/index.js';
 import { nestText as arrayNestText } from '../../kernel/nest-print.js';
 import { nestText, programText } from '../../kernel/print.js';
 import { parseShape } from '../../kernel/shape.js';
 import type { ResourceGraph } from '../../machine/graph.js';
+import { epochText } from '../../report/epochs.js';
 import { quantity } from '../../report/format.js';
 import { resourceInWords } from '../../report/words.js';
 import { kernelInterval } from '../../validate/intervals.js';
@@ -33,7 +35,7 @@ interface Options extends CommonOptions, EventOptions {
   readonly shape?: string;
   readonly dtype: DType;
   readonly tile?: string;
-  readonly emit?: 'program' | 'nest' | 'wgsl';
+  readonly emit?: 'program' | 'cascade' | 'nest' | 'epoch' | 'wgsl';
   readonly nest?: string;
   readonly subgroupMatrix?: string | true;
   readonly timeline?: string;
@@ -65,11 +67,10 @@ export function define(command: Command): void {
     .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
     .option('--tile <key=value,…>', 'parameters of the kernel; those left out are searched')
     .addOption(
-      new Option('--emit <what>', 'print the tile program, its loop nest or its shader instead').choices([
-        'program',
-        'nest',
-        'wgsl',
-      ]),
+      new Option(
+        '--emit <what>',
+        'print the tile program, its cascade of einsums, its loop nest, which einsum is on which array when, or its shader instead',
+      ).choices(['program', 'cascade', 'epoch', 'nest', 'wgsl']),
     )
     .option(
       '--subgroup-matrix [m x n x k]',
@@ -101,7 +102,11 @@ export function define(command: Command): void {
       const params = options.tile === undefined ? undefined : parseAssignments(options.tile, `--tile ${options.tile}`);
       const op = kernels[0]!.toOp(shape, options.dtype);
       const context = contextOf(op, options);
-      const { result: simulated, choice } = simulateKernel(op, machine.graph, {
+      const {
+        result: simulated,
+        choice,
+        runs,
+      } = simulateKernel(op, machine.graph, {
         fidelity: options.fidelity,
         objective: options.objective,
         kernel: own ? undefined : pinned(name, params !== undefined),
@@ -121,7 +126,10 @@ export function define(command: Command): void {
       if (options.subgroupMatrix !== undefined && options.emit !== 'wgsl')
         throw new InputError('--subgroup-matrix needs --emit wgsl');
       if (options.emit) {
-        const programs = await printed(choice.launches, options, machine.graph);
+        const programs =
+          options.emit === 'epoch'
+            ? epochs(choice.launches, runs)
+            : await printed(choice.launches, options, machine.graph);
         const nests = choice.launches.flatMap((l) => l.mapping.nest ?? []);
         const json = () => ({ programs, ...(options.emit === 'nest' && nests.length > 0 && { nests }) });
         await emit(options, { json, text: () => programs.join('\n\n') });
@@ -148,6 +156,16 @@ async function ownNest(path: string, machine: ResourceGraph): Promise<(launch: L
   };
 }
 
+/** Of each launch that is laid on arrays. @throws InputError when none is */
+function epochs(launches: readonly Launch[], runs: readonly RunResult[]): string[] {
+  const texts = launches.flatMap(({ program, mapping }, i) => {
+    const nest = runs[i]?.nest;
+    return mapping.nest && nest ? [`${program.name}\n${epochText(mapping.nest, nest)}`] : [];
+  });
+  if (texts.length === 0) throw new InputError('is laid on no array of processing elements', '--emit epoch');
+  return texts;
+}
+
 /** Of each launch. A shader is one for a device that offers what the machine has. */
 async function printed(
   launches: readonly Launch[],
@@ -156,6 +174,13 @@ async function printed(
 ): Promise<string[]> {
   const { cores } = machine;
   if (what === 'program') return launches.map(({ program }) => programText(program));
+  if (what === 'cascade')
+    return launches.map(({ program }) => {
+      const cascade = cascadeOf(program);
+      return hasCascade(cascade)
+        ? cascadeText(cascade)
+        : `${program.name} has no cascade of einsums: ${cascade.reason}`;
+    });
   if (what === 'nest')
     return launches.map(({ program, mapping }) => {
       const cascade = mapping.nest && cascadeOf(program);
