@@ -20,7 +20,7 @@ const { residualsOf } = await import('../dist/validate/calibrate/describe.js');
 const { transferred } = await import('../dist/validate/calibrate/transfer.js');
 const { withInterval } = await import('../dist/validate/measured.js');
 const { accuracyOf } = await import('../dist/validate/accuracy.js');
-const { ASSUMED_SPREAD, spreadOf } = await import('../dist/validate/spread.js');
+const { ASSUMED_SPREAD, widestOf } = await import('../dist/validate/spread.js');
 const { accuracyMarkdown, renderAccuracy } = await import('../dist/report/index.js');
 const { openMachine } = await import('../dist/cli/files.js');
 const { VERSION } = await import('../dist/cli/version.js');
@@ -29,13 +29,6 @@ const TEACHERS = ['a100-sxm-80gb', 'h100-sxm'];
 const partsOf = (entry) => splitRows(samplesOf(tablesOf(entry)).samples, stratumOf, SEED, 1000);
 const predict = (samples, machine) =>
   predictSamples(samples, machine.graph).map((r) => withInterval(r, machine.uncertainty ?? ASSUMED_SPREAD));
-
-/** Residuals of a GPU, each kernel counting alike. */
-function weighed(rows) {
-  const groups = new Map();
-  for (const r of rows) groups.set(r.group, [...(groups.get(r.group) ?? []), r]);
-  return [...groups.values()].flatMap((list) => residualsOf(list, 1 / list.length));
-}
 
 const gpus = [];
 for (const entry of [...CALIBRATED, ...UNCALIBRATED]) {
@@ -62,7 +55,7 @@ const sets = [];
 const taught = gpus.filter((g) => TEACHERS.includes(g.gpu)).map((g) => ({ before: g.bare, after: g.own }));
 for (const g of gpus) {
   const others = gpus.filter((o) => o.gpu !== g.gpu);
-  const spread = spreadOf(others.flatMap((o) => weighed(o.seen)));
+  const spread = widestOf(others.map((o) => residualsOf(o.seen)));
   const how = {
     gpu: g.gpu,
     machine: g.bare.name,

@@ -16,7 +16,7 @@ if (!present) {
 const { predictSamples, samplesOf, stratumOf } = await import('../dist/validate/calibrate/calibrate.js');
 const { splitRows } = await import('../dist/validate/calibrate/split.js');
 const { residualsOf } = await import('../dist/validate/calibrate/describe.js');
-const { spreadOf } = await import('../dist/validate/spread.js');
+const { widestOf } = await import('../dist/validate/spread.js');
 const { openMachine } = await import('../dist/cli/files.js');
 
 const only = process.argv.slice(2).filter((a) => !a.startsWith('-'));
@@ -29,25 +29,23 @@ for (const { gpu, files } of CALIBRATED) {
   execFileSync(process.execPath, [CLI, 'calibrate', '--measured', ...tables, ...args], { cwd: ROOT, stdio: 'inherit' });
 }
 
-// every GPU as if it had not been measured; each counts alike, whatever the number of its rows
+// every GPU as if it had not been measured
 const residuals = [];
 const seen = [];
 for (const { gpu, ...rest } of [...CALIBRATED.map((c) => ({ ...c, datasheet: true })), ...UNCALIBRATED]) {
   const { graph } = await openMachine(rest.datasheet ? `${gpu}-datasheet` : gpu);
   const { samples } = samplesOf(tablesOf(rest));
   const rows = predictSamples(splitRows(samples, stratumOf, SEED, 0).spread, graph);
-  const groups = new Map();
-  for (const r of rows) groups.set(r.group, [...(groups.get(r.group) ?? []), r]);
-  for (const list of groups.values()) residuals.push(...residualsOf(list, 1 / list.length));
+  residuals.push(residualsOf(rows));
   seen.push(gpu);
 }
-const spread = Object.entries(spreadOf(residuals)).map(([name, { lo, hi, n }]) => [
+const spread = Object.entries(widestOf(residuals)).map(([name, { lo, hi, n }]) => [
   name,
   { lo: Number(lo.toPrecision(4)), hi: Number(hi.toPrecision(4)), rows: n },
 ]);
 const text = {
   $from: 'calibrated',
-  $source: `measured ÷ predicted of ${residuals.length} rows on ${seen.join(', ')}, each GPU predicted as if it had not been measured and counting alike; 5 % and 95 %`,
+  $source: `measured ÷ predicted of ${residuals.flat().length} rows on ${seen.join(', ')}, each predicted as if it had not been measured: the least 5 % and the greatest 95 % of any GPU`,
   ...Object.fromEntries(spread),
 };
 const file = join('arch', 'components', 'gpu-uncertainty.json');

@@ -26,8 +26,6 @@ export interface Residual {
   readonly classes: readonly string[];
   readonly predicted_s: number;
   readonly measured_s: number;
-  /** Rows of a GPU count by this, so that each GPU counts alike where several are pooled. */
-  readonly weight: number;
 }
 
 /** From the narrowest class to the widest, `all`. */
@@ -101,16 +99,24 @@ export function spreadOf(residuals: readonly Residual[]): Record<string, Ratios 
   return out;
 }
 
-/** Weighted quantile of measured ÷ predicted, one row beyond the plain one on either side. */
+/**
+ * For a machine that nobody has measured: the widest of what the others show, since between machines errors differ more
+ * than among the rows of one, and there are too few of them for a quantile.
+ */
+export function widestOf(machines: readonly (readonly Residual[])[]): Record<string, Ratios & { n: number }> {
+  const out: Record<string, Ratios & { n: number }> = {};
+  for (const residuals of machines)
+    for (const [name, { lo, hi, n }] of Object.entries(spreadOf(residuals))) {
+      const known = out[name];
+      out[name] = known ? { lo: Math.min(known.lo, lo), hi: Math.max(known.hi, hi), n: known.n + n } : { lo, hi, n };
+    }
+  return Object.fromEntries(Object.entries(out).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Quantile of measured ÷ predicted, one row beyond the plain one on either side. */
 function quantile(list: readonly Residual[], q: number): number {
-  const sorted = list.map((r) => ({ x: r.measured_s / r.predicted_s, w: r.weight })).sort((a, b) => a.x - b.x);
-  const total = sorted.reduce((sum, { w }) => sum + w, 0);
-  const beyond = total / sorted.length;
-  const rank = q < 0.5 ? q * (total + beyond) - beyond : q * (total + beyond);
-  let sum = 0;
-  for (const { x, w } of sorted) {
-    sum += w;
-    if (sum >= rank - 1e-12 * total) return x;
-  }
-  return sorted.at(-1)!.x;
+  const sorted = list.map((r) => r.measured_s / r.predicted_s).sort((a, b) => a - b);
+  const n = sorted.length;
+  const rank = q < 0.5 ? q * (n + 1) - 1 : q * (n + 1);
+  return sorted[Math.min(n, Math.max(1, Math.ceil(rank - 1e-9))) - 1]!;
 }

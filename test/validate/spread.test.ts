@@ -1,14 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { shuffled } from '../../src/validate/calibrate/split.js';
 import { matmul } from '../../src/validate/calls.js';
-import { classesOf, intervalOf, type Residual, spreadOf } from '../../src/validate/spread.js';
+import { classesOf, intervalOf, type Residual, spreadOf, widestOf } from '../../src/validate/spread.js';
 
 const op = matmul(1, 64, 64, 64, 'bf16', 'bf16', 'bf16');
-const residual = (ratio: number, classes = ['all'], weight = 1): Residual => ({
+const residual = (ratio: number, classes = ['all']): Residual => ({
   classes,
   predicted_s: 1,
   measured_s: ratio,
-  weight,
 });
 
 describe('quantiles', () => {
@@ -32,12 +31,10 @@ describe('quantiles', () => {
     expect(inside).toBeGreaterThan(0.88);
     expect(inside).toBeLessThan(0.92);
   });
-  test('count weights: a GPU with a tenth of the rows counts as much as another', () => {
-    const many = Array.from({ length: 900 }, () => residual(1, ['all'], 1 / 900));
-    const few = Array.from({ length: 90 }, () => residual(2, ['all'], 1 / 90));
-    expect(spreadOf([...many, ...few])['all']).toMatchObject({ lo: 1, hi: 2 });
-    // as they come, one in eleven would be 2
-    expect(spreadOf([...many, ...few.slice(0, 30)].map((r) => ({ ...r, weight: 1 })))['all']!.hi).toBe(1);
+  test('for a machine that nobody measured are the widest of the others', () => {
+    const one = Array.from({ length: 99 }, (_, i) => residual(1 + i / 100));
+    const two = Array.from({ length: 99 }, (_, i) => residual(0.5 + i / 100));
+    expect(widestOf([one, two])['all']).toEqual({ lo: 0.53, hi: 1.94, n: 198 });
   });
   test('of classes with few rows are none', () => {
     const list = Array.from({ length: 60 }, (_, i) => residual(1, i < 20 ? ['few', 'all'] : ['all']));

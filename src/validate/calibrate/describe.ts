@@ -62,9 +62,9 @@ function put(tree: Section, path: string, value: Json): void {
   at[keys.at(-1)!] = value;
 }
 
-/** Predicted rows as residuals; `weight` of each. */
-export const residualsOf = (rows: readonly MeasuredRow[], weight = 1): Residual[] =>
-  rows.map((r) => ({ classes: r.classes!, predicted_s: r.predicted_s!, measured_s: r.measured_s!, weight }));
+/** Predicted rows as residuals. */
+export const residualsOf = (rows: readonly MeasuredRow[]): Residual[] =>
+  rows.map((r) => ({ classes: r.classes!, predicted_s: r.predicted_s!, measured_s: r.measured_s! }));
 
 /** Share of rows whose measured time is inside the interval of a table. */
 export function insideOf(
