@@ -47,6 +47,7 @@ export const FAMILIES = {
   transpose: streams,
   reduce: streams,
   collective: streams,
+  optimiser: streams,
   // nothing is known of it but what goes in and comes out
   custom: streams,
 } satisfies { readonly [K in OpKind]: Family<K> };

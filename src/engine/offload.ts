@@ -12,7 +12,7 @@
 import { InfeasibleError, InputError } from '../base/errors.js';
 import { linkOf, type ResourceGraph, storeOf } from '../machine/graph.js';
 import type { Op, Trace } from '../workload/op.js';
-import { cacheBytesOf, weightBytesOf } from '../workload/summary.js';
+import { cacheBytesOf, footprintOf, weightBytesOf } from '../workload/summary.js';
 
 export const OFFLOADS = ['weights', 'kv'] as const;
 
@@ -52,11 +52,11 @@ export function streamingOf(trace: Trace, machine: ResourceGraph, { what, share:
   const home = machine.stores.find((s) => s.role === 'home')!;
   const link = linkOf(machine, home.id, 'host');
   if (!link) throw new InputError(`${machine.name} has no link to a host, so nothing can be offloaded`);
-  const { weights, kv_cache, activations } = trace.footprint_B;
+  const { weights, kv_cache } = trace.footprint_B;
   const whole = what === 'weights' ? weights : kv_cache;
   const largest = trace.ops.reduce((m, op) => Math.max(m, offloadableBytes(op, what)), 0);
   if (!(whole > 0 && largest > 0)) throw new InputError(`${trace.name} has no ${what} to offload`);
-  const excess = weights + kv_cache + activations - home.capacity_B;
+  const excess = footprintOf(trace.footprint_B) - home.capacity_B;
   const gib = (b: number) => `${(b / 2 ** 30).toFixed(1)} GiB`;
   // what is staged is on the device: one copy under way while the one before it is read
   const least = excess <= 0 ? 0 : excess / (whole - 2 * largest);

@@ -7,6 +7,7 @@ import type { Kernel, Launch, Params } from '../kernel/kernel.js';
 import { type Choice, Mapper, type Objective, type Pins } from '../kernel/mapper.js';
 import { type ResourceGraph, storeOf } from '../machine/graph.js';
 import { compulsoryBytesOf, flopsOf, type Op, type Trace } from '../workload/op.js';
+import { footprintOf } from '../workload/summary.js';
 import { runBound } from './bound.js';
 import type { Indices } from './event/indices.js';
 import type { Stateful } from './event/stateful.js';
@@ -297,13 +298,14 @@ function contextsOf(trace: Trace, launch: 'graph' | 'eager'): Context[] {
 const homeCapacity = (machine: ResourceGraph): number => machine.stores.find((s) => s.role === 'home')?.capacity_B ?? 0;
 
 function footprintWarnings(trace: Trace, machine: ResourceGraph, strict: boolean): string[] {
-  const { weights, kv_cache, activations } = trace.footprint_B;
-  const need = weights + kv_cache + activations;
+  const { weights, kv_cache, activations, gradients, optimiser } = trace.footprint_B;
+  const need = footprintOf(trace.footprint_B);
   const home = machine.stores.find((s) => s.role === 'home') ?? storeOf(machine, 'dram');
   if (!home || need <= home.capacity_B) return [];
   const gib = (b: number) => `${(b / 2 ** 30).toFixed(1)} GiB`;
+  const training = gradients === undefined ? '' : `, gradients ${gib(gradients)}, optimiser ${gib(optimiser ?? 0)}`;
   const message =
-    `${trace.name} needs ${gib(need)} on each device (weights ${gib(weights)}, KV cache ${gib(kv_cache)}, activations ${gib(activations)}), ` +
+    `${trace.name} needs ${gib(need)} on each device (weights ${gib(weights)}, KV cache ${gib(kv_cache)}, activations ${gib(activations)}${training}), ` +
     `${machine.name} has ${gib(home.capacity_B)}: ${gib(need - home.capacity_B)} too much`;
   if (strict) throw new InfeasibleError(message);
   return [message];

@@ -94,6 +94,8 @@ export const SimulationSchema = Type.Object(
       weights: Type.Number(),
       kv_cache: Type.Number(),
       activations: Type.Number(),
+      gradients: Type.Optional(Type.Number()),
+      optimiser: Type.Optional(Type.Number()),
       capacity: Type.Number(),
     }),
     produces: Type.Optional(

@@ -9,6 +9,7 @@ import { Mapper } from '../kernel/mapper.js';
 import { type Machine, type MachineSource, resolveMachine } from '../machine/load.js';
 import type { Trace } from '../workload/op.js';
 import { traceOf, type WorkloadSource } from '../workload/source.js';
+import { footprintOf } from '../workload/summary.js';
 import type { Open, Opened, Results } from './evaluate.js';
 import { pinTarget } from './mapping.js';
 import type { Space } from './space.js';
@@ -117,7 +118,6 @@ function resolvedAxes(space: Space, machine: Machine): Record<string, unknown> {
 }
 
 export function resultsOf(run: Simulation): Results {
-  const { weights, kv_cache, activations } = run.footprint_B;
   const dram_B = run.moved_B['dram'];
   return {
     time_s: run.time_s,
@@ -129,7 +129,7 @@ export function resultsOf(run: Simulation): Results {
     flops_executed: run.flops_executed,
     roof_fraction: run.roof_fraction,
     bound_by: run.bound_by,
-    footprint_B: weights + kv_cache + activations,
+    footprint_B: footprintOf(run.footprint_B),
     ...(dram_B === undefined ? {} : { dram_B }),
     ...(run.produces ? { produced: run.produces.count } : {}),
   };

@@ -25,13 +25,27 @@ const silu = (x: Fx): Fx => f('mul', x, sigmoid(x));
  * P: Abramowitz & Stegun, Handbook of Mathematical Functions, 7.1.26 (|error| of erf ≤ 1.5e−7).
  */
 function gelu(x: Fx): Fx {
+  const { size, h, bell } = geluTail(x);
+  return f('fma', f('mul', size, h), bell, f('max', x, 0));
+}
+
+/** |x|, e^(−x²/2) and −½·t·P(t), whose product with it is −h. */
+function geluTail(x: Fx) {
   const size = f('max', x, f('sub', 0, x));
   const t = f('rcp', f('fma', 0.3275911 * Math.SQRT1_2, size, 1));
   const half = (c: number) => -0.5 * c;
   let p = f('fma', half(1.061405429), t, half(-1.453152027));
   for (const c of [1.421413741, -0.284496736, 0.254829592]) p = f('fma', p, t, half(c));
-  const tail = f('exp2', f('mul', f('mul', x, x), -0.5 * LOG2E));
-  return f('fma', f('mul', size, f('mul', p, t)), tail, f('max', x, 0));
+  const bell = f('exp2', f('mul', f('mul', x, x), -0.5 * LOG2E));
+  return { size, h: f('mul', p, t), bell };
+}
+
+/** Φ(x) + x·φ(x), with Φ = 1 − h above 0 and h below. */
+function geluSlope(x: Fx): Fx {
+  const { h, bell } = geluTail(x);
+  const minus = f('mul', h, bell);
+  const phi = f('select', f('lt', 0, x), f('add', 1, minus), f('sub', 0, minus));
+  return f('fma', f('mul', x, 1 / Math.sqrt(2 * Math.PI)), bell, phi);
 }
 
 /** ½x(1 + tanh u) = x·sigmoid(2u) with u = √(2/π)·(x + 0.044715·x³). */
@@ -39,6 +53,21 @@ function geluTanh(x: Fx): Fx {
   const c = Math.sqrt(2 / Math.PI);
   const u = f('mul', x, f('fma', c * 0.044715, f('mul', x, x), c));
   return f('mul', x, sigmoid(f('mul', u, 2)));
+}
+
+/** d/dx x·s(2u) = s + x·s·(1 − s)·2u′ with u as above, s the sigmoid. */
+function geluTanhSlope(x: Fx): Fx {
+  const c = Math.sqrt(2 / Math.PI);
+  const square = f('mul', x, x);
+  const s = sigmoid(f('mul', x, f('fma', 2 * c * 0.044715, square, 2 * c)));
+  const slope = f('fma', 6 * c * 0.044715, square, 2 * c);
+  return f('fma', f('mul', f('mul', x, slope), s), f('sub', 1, s), s);
+}
+
+/** d/dx x·s(x) = s·(1 + x·(1 − s)) */
+function siluSlope(x: Fx): Fx {
+  const s = sigmoid(x);
+  return f('mul', s, f('fma', x, f('sub', 1, s), 1));
 }
 
 /** A cast: no arithmetic, one conversion. */
@@ -124,6 +153,10 @@ const ELEMENTWISE_FNS = {
   swiglu: mapFn('swiglu', 2, f('mul', silu(a), b)),
   geglu: mapFn('geglu', 2, f('mul', gelu(a), b)),
   quantise: QUANTISE_WIDE,
+  relu_backward: mapFn('relu_backward', 2, f('select', f('lt', 0, a), b, 0)),
+  gelu_backward: mapFn('gelu_backward', 2, f('mul', geluSlope(a), b)),
+  gelu_tanh_backward: mapFn('gelu_tanh_backward', 2, f('mul', geluTanhSlope(a), b)),
+  silu_backward: mapFn('silu_backward', 2, f('mul', siluSlope(a), b)),
 } as const satisfies Record<ElementwiseFn, MapFn>;
 
 /** The map that applies an elementwise op; `out` matters to `quantise`, which clamps to (and rounds in) that format. */

@@ -34,6 +34,10 @@ export const ELEMENTWISE = {
   /** silu(a)·b and gelu(a)·b: the gated activations */ swiglu: 2,
   geglu: 2,
   /** cast to a narrower dtype after a row or block scale */ quantise: 1,
+  /** f′(a)·b: the gradient b of an activation's result, on to its input a */ relu_backward: 2,
+  gelu_backward: 2,
+  gelu_tanh_backward: 2,
+  silu_backward: 2,
 } as const;
 export type ElementwiseFn = keyof typeof ELEMENTWISE;
 
@@ -264,6 +268,23 @@ export const OpSchemas = {
     },
     { additionalProperties: false },
   ),
+  /**
+   * One step of an optimiser over n parameters. adam: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← p − η·m/(√v + ε)
+   * (Kingma & Ba, arXiv:1412.6980; η holds the bias correction); sgd: p ← p − η·g. p, m and v are in `dtype`; where the
+   * model runs in a narrower one, that copy is written too (Micikevicius et al., arXiv:1710.03740).
+   */
+  optimiser: Type.Object(
+    {
+      kind: Type.Literal('optimiser'),
+      ...common,
+      rule: Type.Union([Type.Literal('adam'), Type.Literal('sgd')]),
+      n: dim('parameters'),
+      gradient: DTypeSchema,
+      weight: DTypeSchema,
+      dtype: DTypeSchema,
+    },
+    { additionalProperties: false },
+  ),
   /** What a user's own kernel computes, with the work and the traffic that its author states. */
   custom: Type.Object(
     {
@@ -315,7 +336,14 @@ export interface Trace {
   /** Devices the trace is sharded over; ops are those of one device. */
   readonly devices: number;
   /** Bytes that must live on one device throughout: parameters, KV cache, the largest activations. */
-  readonly footprint_B: { readonly weights: number; readonly kv_cache: number; readonly activations: number };
+  readonly footprint_B: {
+    readonly weights: number;
+    readonly kv_cache: number;
+    readonly activations: number;
+    /** Of a training step. */
+    readonly gradients?: number;
+    readonly optimiser?: number;
+  };
   /** Parameters of the whole model (all devices). */
   readonly parameters: number;
   /** Of one device's parameters, those that matrix products read (what quantising weights narrows). */
@@ -375,6 +403,8 @@ export function flopsOf(op: Op): number {
       return op.rows * op.cols;
     case 'collective':
       return op.collective === 'all_reduce' || op.collective === 'reduce_scatter' ? op.elements : 0;
+    case 'optimiser':
+      return op.n;
     case 'custom':
       return op.flops;
     case 'kv_append':
@@ -474,6 +504,13 @@ export function compulsoryBytesOf(op: Op): { read_B: number; write_B: number } {
     case 'collective': {
       const e = op.elements * b(op.dtype);
       return { read_B: e, write_B: e };
+    }
+    case 'optimiser': {
+      const kept_B = (op.rule === 'adam' ? 3 : 1) * b(op.dtype);
+      return {
+        read_B: op.n * (b(op.gradient) + kept_B),
+        write_B: op.n * (kept_B + (op.weight === op.dtype ? 0 : b(op.weight))),
+      };
     }
     case 'custom':
       return { read_B: op.read_B, write_B: op.write_B };

@@ -1,4 +1,5 @@
 /** A spec against a model: is the phase there, do the keys belong to it, do lengths and shards fit; then the defaults. */
+import type { DType } from '../base/dtype.js';
 import { InputError, nearestName } from '../base/errors.js';
 import { type Dtypes, dtypesOf } from './formats.js';
 import type { TransformerModel } from './model.js';
@@ -16,12 +17,21 @@ export interface ResolvedSpec {
   readonly lens?: readonly number[];
   readonly logits: 'last' | 'all';
   readonly tp: number;
+  /** Replicas of the model, each with a batch of its own. */
+  readonly dp: number;
+  /** Batches whose gradients are summed before the optimiser's step. */
+  readonly accumulate: number;
+  readonly optimizer: 'adam' | 'sgd' | 'none';
+  readonly checkpoint: '0' | '1';
+  readonly attention: 'fused' | 'unfused';
   readonly dtypes: Dtypes;
   /** The canonical text, defaults filled in. */
   readonly text: string;
 }
 
-const COMMON = ['batch', 'tp', 'dtype', 'weights', 'activations', 'head'] as const;
+const COMMON = ['batch', 'tp', 'dtype'] as const;
+/** Formats of their own, for parameters and for what products read: of inference. */
+const FORMATS = ['weights', 'activations', 'head'] as const;
 
 /** Which phases a kind of model has, and their keys beside the common ones. */
 export const PHASE_KEYS: Record<TransformerModel['kind'], Partial<Record<Phase, readonly SpecKey[]>>> = {
@@ -29,6 +39,7 @@ export const PHASE_KEYS: Record<TransformerModel['kind'], Partial<Record<Phase, 
     prefill: ['seq', 'lens', 'logits', 'kv'],
     decode: ['context', 'lens', 'kv'],
     generate: ['prompt', 'output', 'lens', 'kv'],
+    train: ['seq', 'lens', 'dp', 'accumulate', 'optimizer', 'checkpoint', 'attention'],
   },
   encoder: { prefill: ['seq', 'lens'], forward: ['seq', 'lens'] },
   'encoder-decoder': {
@@ -46,6 +57,7 @@ const RAGGED: Record<Phase, 'seq' | 'context' | 'prompt'> = {
   forward: 'seq',
   decode: 'context',
   generate: 'prompt',
+  train: 'seq',
 };
 
 /** @throws InputError when the phase or a key is not there for this model, or a value does not fit it. */
@@ -59,7 +71,7 @@ export function resolveSpec(model: TransformerModel, spec: WorkloadSpec): Resolv
       `phase '${phase}' is not available for ${model.name}, ${article(model.kind)} model; available: ${Object.keys(phases).join(', ')}`,
       place,
     );
-  const allowed = [...COMMON, ...extra];
+  const allowed = [...COMMON, ...(phase === 'train' ? [] : FORMATS), ...extra];
   for (const key of SPEC_KEYS)
     if (spec[key] !== undefined && !(allowed as string[]).includes(key)) {
       const near = nearestName(key, extra);
@@ -82,7 +94,7 @@ export function resolveSpec(model: TransformerModel, spec: WorkloadSpec): Resolv
   const prompt =
     spec.prompt ?? (lens && replaced === 'prompt' ? Math.max(...lens) : Math.min(512, Math.ceil(longest / 2)));
   const output = spec.output ?? (phase === 'forward' ? seq : Math.min(128, Math.max(1, longest - prompt + 1)));
-  const reach = { prefill: seq, forward: seq, decode: context, generate: prompt + output - 1 }[phase];
+  const reach = { prefill: seq, forward: seq, train: seq, decode: context, generate: prompt + output - 1 }[phase];
   if (model.positions.kind === 'learned' && model.positions.max !== undefined && reach > model.positions.max)
     throw new InputError(
       `${model.name} has ${model.positions.max} learned positions, but position ${reach} is needed`,
@@ -90,6 +102,10 @@ export function resolveSpec(model: TransformerModel, spec: WorkloadSpec): Resolv
     );
   const fault = shardFault(model, tp);
   if (fault) throw new InputError(`tp=${tp} ${fault}; possible: ${shardsOf(model).join(', ')}`, place);
+
+  const dtypes = dtypesOf(model, spec);
+  const untrainable = phase === 'train' ? trainingFault(model, dtypes) : undefined;
+  if (untrainable) throw new InputError(untrainable, place);
 
   const full: ResolvedSpec = {
     phase,
@@ -101,7 +117,12 @@ export function resolveSpec(model: TransformerModel, spec: WorkloadSpec): Resolv
     lens: lens && !lens.every((x) => x === lens[0]) ? lens : undefined,
     logits: spec.logits ?? (phase === 'forward' ? 'all' : 'last'),
     tp,
-    dtypes: dtypesOf(model, spec),
+    dp: spec.dp ?? 1,
+    accumulate: spec.accumulate ?? 1,
+    optimizer: spec.optimizer ?? 'adam',
+    checkpoint: spec.checkpoint ?? '0',
+    attention: spec.attention ?? 'fused',
+    dtypes,
     text: '',
   };
   return { ...full, text: formatWorkloadSpec(filledIn(spec, full, allowed)) };
@@ -113,13 +134,29 @@ function filledIn(spec: WorkloadSpec, full: ResolvedSpec, allowed: readonly Spec
   for (const key of allowed) {
     if (key === 'lens') out['lens'] = full.lens;
     else if ((DTYPE_KEYS as readonly string[]).includes(key)) out[key] = spec[key];
-    else if (key === 'tp') out['tp'] = full.tp > 1 ? full.tp : undefined;
+    else if (key === 'tp' || key === 'dp' || key === 'accumulate') out[key] = full[key] > 1 ? full[key] : undefined;
+    else if (key === 'checkpoint') out[key] = full.checkpoint === '1' ? '1' : undefined;
+    else if (key === 'attention') out[key] = full.attention === 'unfused' ? 'unfused' : undefined;
+    else if (key === 'optimizer') out[key] = full.optimizer;
     else if (key === 'logits') out['logits'] = full.logits;
     else if (full.lens === undefined || (key !== RAGGED[full.phase] && key !== 'batch'))
       out[key] = full[key as 'batch' | 'seq' | 'context' | 'prompt' | 'output'];
   }
   return out as unknown as WorkloadSpec;
 }
+
+/** Why no training step is expanded of a model; undefined when one is. */
+function trainingFault(model: TransformerModel, dtypes: Dtypes): string | undefined {
+  const able = 'train expands decoders with dense blocks, an lm head and pre-norms';
+  if (model.experts) return `${model.name} has routed experts; ${able}`;
+  if (model.head !== 'lm') return `${model.name} has no lm head; ${able}`;
+  if (model.norm.position !== 'pre') return `${model.name} has post-norms; ${able}`;
+  if (model.positions.kind === 'relative') return `${model.name} has relative positions; ${able}`;
+  if (!TRAINED_IN.includes(dtypes.activations))
+    return `train computes in ${TRAINED_IN.join(', ')}, not in ${dtypes.activations}`;
+  return undefined;
+}
+const TRAINED_IN: readonly DType[] = ['fp16', 'bf16', 'tf32', 'fp32'];
 
 function article(kind: string): string {
   return `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`;

@@ -5,11 +5,11 @@
 import { asDType, DTYPES, type DType } from '../base/dtype.js';
 import { InputError, nearestName, unknownName } from '../base/errors.js';
 
-/** What can be replayed of a transformer. `forward` is one pass over given inputs, without a cache. */
-export const PHASES = ['prefill', 'decode', 'generate', 'forward'] as const;
+/** What can be replayed of a transformer. `forward` is one pass over given inputs, without a cache; `train` one step. */
+export const PHASES = ['prefill', 'decode', 'generate', 'forward', 'train'] as const;
 export type Phase = (typeof PHASES)[number];
 /** Phases that other kinds of models have; a transformer answers what it has instead. */
-export const OTHER_PHASES = ['train', 'image', 'frame'] as const;
+export const OTHER_PHASES = ['image', 'frame'] as const;
 
 /** The keys that count something, with the largest value taken: beyond it a slip is likelier than a wish. */
 export const COUNT_KEYS = {
@@ -19,8 +19,22 @@ export const COUNT_KEYS = {
   prompt: 2 ** 24,
   output: 65_536,
   tp: 1024,
+  dp: 65_536,
+  accumulate: 65_536,
 } as const;
 export type CountKey = keyof typeof COUNT_KEYS;
+
+/** The keys that choose among words. */
+export const WORD_KEYS = {
+  /** Positions whose logits are computed. */
+  logits: ['last', 'all'],
+  optimizer: ['adam', 'sgd', 'none'],
+  /** 1: a layer keeps its input alone, and the backward pass computes the layer again. */
+  checkpoint: ['0', '1'],
+  /** unfused: scores, softmax and values are ops of their own, with the scores in far memory. */
+  attention: ['fused', 'unfused'],
+} as const;
+export type WordKey = keyof typeof WORD_KEYS;
 
 /** The keys that set a number format: all classes, or one of them. */
 export const DTYPE_KEYS = ['dtype', 'weights', 'activations', 'kv', 'head'] as const;
@@ -36,18 +50,23 @@ export const SPEC_KEYS = [
   'lens',
   'logits',
   'tp',
+  'dp',
+  'accumulate',
+  'optimizer',
+  'checkpoint',
+  'attention',
   ...DTYPE_KEYS,
-] as const satisfies readonly (CountKey | DTypeKey | 'lens' | 'logits')[];
+] as const satisfies readonly (CountKey | DTypeKey | WordKey | 'lens')[];
 export type SpecKey = (typeof SPEC_KEYS)[number];
 
-export interface WorkloadSpec extends Partial<Record<CountKey, number>>, Partial<Record<DTypeKey, DType>> {
+type Words = { readonly [K in WordKey]?: (typeof WORD_KEYS)[K][number] };
+
+export interface WorkloadSpec extends Partial<Record<CountKey, number>>, Partial<Record<DTypeKey, DType>>, Words {
   /** Stem of a model file, or a path to one. */
   readonly model: string;
   readonly phase?: Phase | (typeof OTHER_PHASES)[number];
   /** Ragged batch: a length for each sequence. */
   readonly lens?: readonly number[];
-  /** Positions whose logits are computed. */
-  readonly logits?: 'last' | 'all';
 }
 
 /** @throws InputError naming the text, what is wrong with it and the nearest valid name. */
@@ -92,9 +111,10 @@ function parseValue(key: SpecKey, value: string, place: string): unknown {
       throw new InputError(`lens has ${lens.length} lengths, more than ${COUNT_KEYS.batch}`, place);
     return lens;
   }
-  if (key === 'logits') {
-    if (value === 'last' || value === 'all') return value;
-    throw unknownName('value of logits', value, ['last', 'all'], place);
+  if (key in WORD_KEYS) {
+    const words: readonly string[] = WORD_KEYS[key as WordKey];
+    if (words.includes(value)) return value;
+    throw unknownName(`value of ${key}`, value, words, place);
   }
   if (key in COUNT_KEYS) return parseCount(key, value, COUNT_KEYS[key as CountKey], place);
   const dtype = asDType(value);

@@ -80,6 +80,17 @@ export function cacheBytesOf(op: Op): number {
   return read_B - op.batch * op.q_len * op.heads * op.head_dim * bytesOf(op.q);
 }
 
+/** Bytes that must live on one device, all told. */
+export function footprintOf({
+  weights,
+  kv_cache,
+  activations,
+  gradients = 0,
+  optimiser = 0,
+}: Trace['footprint_B']): number {
+  return weights + kv_cache + activations + gradients + optimiser;
+}
+
 /** The most bytes of inputs and outputs, parameters and cache apart, that any op holds at once. */
 export function largestActivations_B(ops: readonly Op[]): number {
   let most = 0;

@@ -26,6 +26,8 @@ export const TraceHeaderSchema = Type.Object(
         weights: amount('parameters of one device'),
         kv_cache: amount('keys and values of one device'),
         activations: amount('the largest live activations'),
+        gradients: Type.Optional(amount('gradients of one device’s parameters')),
+        optimiser: Type.Optional(amount('what the optimiser keeps')),
       },
       { additionalProperties: false, default: { weights: 0, kv_cache: 0, activations: 0 } },
     ),

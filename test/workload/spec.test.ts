@@ -50,6 +50,8 @@ describe('a slip is answered with what was meant', () => {
     ['m:decode,batch=1,batch=2', /'batch' is given twice/],
     ['m:prefill,lens=1//2', /lens: expected a positive whole number, got ''/],
     ['m:prefill,logits=lst', /did you mean 'last'/],
+    ['m:train,dp=0', /dp: expected at least 1/],
+    ['m:train,optimizer=adem', /did you mean 'adam'/],
     ['m:decode,weights=int3', /weights: unknown number format 'int3'; did you mean 'int/],
   ])('%s', (text, message) => {
     expect(() => parseWorkloadSpec(text)).toThrow(InputError);
@@ -57,10 +59,11 @@ describe('a slip is answered with what was meant', () => {
   });
 
   test.each([
-    [
-      'llama-2-7b:train,batch=8',
-      /phase 'train' is not available for llama-2-7b, a decoder model; available: prefill, decode, generate/,
-    ],
+    ['bert-base:train', /phase 'train' is not available for bert-base, an encoder model; available: prefill, forward/],
+    ['qwen3-30b-a3b:train', /qwen3-30b-a3b has routed experts; train expands decoders with dense blocks, an lm head/],
+    ['llama-2-7b:train,dtype=fp8', /train computes in fp16, bf16, tf32, fp32, not in fp8_e4m3/],
+    ['llama-2-7b:train,weights=int8', /train of a decoder model takes no 'weights'/],
+    ['llama-2-7b:decode,accumulate=2', /decode of a decoder model takes no 'accumulate'/],
     [
       'bert-base:decode',
       /phase 'decode' is not available for bert-base, an encoder model; available: prefill, forward/,
@@ -102,6 +105,11 @@ describe('the canonical form', () => {
         tp: value.count,
         lens: fc.array(value.count, { minLength: 1, maxLength: 5 }),
         logits: fc.constantFrom('last', 'all'),
+        dp: value.count,
+        accumulate: value.count,
+        optimizer: fc.constantFrom('adam', 'sgd', 'none'),
+        checkpoint: fc.constantFrom('0', '1'),
+        attention: fc.constantFrom('fused', 'unfused'),
         dtype: value.dtype,
         weights: value.dtype,
         activations: value.dtype,

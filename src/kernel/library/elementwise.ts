@@ -96,6 +96,7 @@ const roundEven = (x: number): number => {
 };
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const gelu = (x: number): number => 0.5 * x * (1 + erf(x * Math.SQRT1_2));
+const PHI = (x: number): number => 0.5 * (1 + erf(x * Math.SQRT1_2));
 const REFERENCE: Record<ElementwiseFn, (a: number, b: number, out: DType) => number> = {
   add: (a, b) => a + b,
   sub: (a, b) => a - b,
@@ -119,4 +120,12 @@ const REFERENCE: Record<ElementwiseFn, (a: number, b: number, out: DType) => num
     const x = Math.min(Math.max(a * QUANTISE_SCALE, -limit), limit);
     return isInteger(out) ? roundEven(x) : x;
   },
+  relu_backward: (a, b) => (a > 0 ? b : 0),
+  gelu_backward: (a, b) => b * (PHI(a) + (a * Math.exp(-a * a * 0.5)) / Math.sqrt(2 * Math.PI)),
+  gelu_tanh_backward: (a, b) => {
+    const c = Math.sqrt(2 / Math.PI);
+    const t = Math.tanh(c * (a + 0.044715 * a ** 3));
+    return b * (0.5 * (1 + t) + 0.5 * a * (1 - t * t) * c * (1 + 3 * 0.044715 * a * a));
+  },
+  silu_backward: (a, b) => b * sigmoid(a) * (1 + a * (1 - sigmoid(a))),
 };

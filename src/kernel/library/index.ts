@@ -27,6 +27,7 @@ import { gemv } from './gemv.js';
 import { grouped_gemm } from './grouped_gemm.js';
 import { kv_append } from './kv_append.js';
 import { layernorm } from './layernorm.js';
+import { optimiser } from './optimiser.js';
 import { reduce } from './reduce.js';
 import { rmsnorm } from './rmsnorm.js';
 import { rotary } from './rotary.js';
@@ -73,6 +74,7 @@ export const KERNELS = {
   topk,
   transpose,
   reduce,
+  optimiser,
   all_reduce_one_shot,
   all_reduce_two_shot,
   all_gather,

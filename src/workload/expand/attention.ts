@@ -3,6 +3,7 @@
  * cache, attention, and the projection back, whose epilogue adds bias and residual. Over devices the heads are split and
  * the partial projections summed; the first device alone adds bias and residual to its part, so the sum has them once.
  */
+import { accumulator } from '../formats.js';
 import { allReduce, type Expansion, type Lengths, linear, type Pass, productInput } from './context.js';
 
 export interface AttentionBlock {
@@ -110,6 +111,7 @@ interface Attend {
 
 export function attend(x: Expansion, pass: Pass, a: Attend): string {
   const { batch, q_len, kv_len, kv_lens } = a.lengths;
+  if (x.training?.attention === 'unfused') return unfused(x, pass, a);
   return x.emit(pass, {
     kind: 'attention',
     name: a.name,
@@ -126,10 +128,48 @@ export function attend(x: Expansion, pass: Pass, a: Attend): string {
     ...(kv_lens ? { kv_lens: [...kv_lens] } : {}),
     ...(a.bias ? { relative_bias: true } : {}),
     ...(a.cached ? { cached: true } : {}),
+    ...(x.training ? { statistics: true } : {}),
     q: x.dtypes.stream,
     kv: a.cached ? x.dtypes.kv : x.dtypes.stream,
     o: productInput(x),
   });
+}
+
+/** Scores, softmax with the scale and mask in it, and values, all keys of every query. */
+function unfused(x: Expansion, pass: Pass, a: Attend): string {
+  const { batch, q_len, kv_len } = a.lengths;
+  const { head_dim } = x.model.attention;
+  const { heads } = x.shard;
+  const { stream } = x.dtypes;
+  const product = (name: string, deps: string[], n: number, k: number) =>
+    x.emit(pass, {
+      kind: 'matmul',
+      name: `${a.name}.${name}`,
+      repeat: a.repeat,
+      deps,
+      batch: batch * heads,
+      m: q_len,
+      n,
+      k,
+      a: stream,
+      b: stream,
+      c: stream,
+      accumulate: accumulator(stream, stream),
+      weights: false,
+      bias: false,
+      activation: 'none',
+      residual: false,
+    });
+  const weights = x.emit(pass, {
+    kind: 'softmax',
+    name: `${a.name}.softmax`,
+    repeat: a.repeat,
+    deps: [product('scores', a.deps.slice(0, 1), kv_len, head_dim)],
+    rows: batch * heads * q_len,
+    cols: kv_len,
+    dtype: stream,
+  });
+  return product('values', [weights, ...a.deps.slice(-1)], head_dim, kv_len);
 }
 
 /** Back to the stream. */

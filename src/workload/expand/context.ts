@@ -42,6 +42,8 @@ export class Expansion {
     readonly model: TransformerModel,
     readonly shard: Shard,
     readonly dtypes: Dtypes,
+    /** Of a training step: what the backward pass reads is written, and attention is one op or several. */
+    readonly training?: { readonly attention: 'fused' | 'unfused' },
   ) {}
 
   /** Appends an op and returns its id: the name behind the prefix of the pass. @throws InputError beyond 2⁵³ elements. */
@@ -78,7 +80,9 @@ export interface Linear extends Site {
 export function linear(x: Expansion, pass: Pass, l: Linear): string {
   const a = x.dtypes.activations;
   const b = l.weights ?? x.dtypes.weights;
-  return x.emit(pass, {
+  // what goes into an activation is kept for the backward pass, so the activation is an op of its own
+  const apart = x.training && l.activation !== undefined && l.activation !== 'none';
+  const product = x.emit(pass, {
     kind: 'matmul',
     name: l.name,
     repeat: l.repeat,
@@ -93,8 +97,18 @@ export function linear(x: Expansion, pass: Pass, l: Linear): string {
     accumulate: accumulator(a, b),
     weights: true,
     bias: l.bias ?? false,
-    activation: l.activation ?? 'none',
+    activation: apart ? 'none' : (l.activation ?? 'none'),
     residual: l.residual ?? false,
+  });
+  if (!apart) return product;
+  return x.emit(pass, {
+    kind: 'elementwise',
+    name: `${l.name}.activation`,
+    repeat: l.repeat,
+    deps: [product],
+    fn: l.activation as Exclude<Activation, 'none'>,
+    n: l.rows * l.n,
+    dtype: x.dtypes.stream,
   });
 }
 

@@ -15,6 +15,7 @@ import { expandDecoder } from './decoder.js';
 import { expandEncoder } from './encoder.js';
 import { expandEncoderDecoder } from './encoder-decoder.js';
 import { lengthsOf } from './lengths.js';
+import { expandTraining } from './train.js';
 import { expandVision } from './vision.js';
 
 const EXPANDERS = {
@@ -28,6 +29,7 @@ const EXPANDERS = {
 export function expandWorkload(model: TransformerModel, spec: WorkloadSpec): Trace {
   const resolved = resolveSpec(model, spec);
   const shard = shardOf(model, resolved.tp);
+  if (resolved.phase === 'train') return expandTraining(model, resolved, { source: sourceOf(model, resolved) });
   const x = new Expansion(model, shard, resolved.dtypes);
   EXPANDERS[model.kind](x, resolved);
   const { bytes, linear } = parameterFootprint(model, resolved.tp, resolved.dtypes);
@@ -53,10 +55,12 @@ function cacheElements(model: TransformerModel, spec: ResolvedSpec): number {
   if (model.kind === 'encoder' || model.kind === 'vision') return 0;
   if (model.kind === 'encoder-decoder') {
     const read = spec.phase === 'generate' ? spec.prompt : spec.seq;
-    const own = { prefill: 1, decode: spec.context, generate: spec.output, forward: spec.output }[spec.phase];
+    const own = { prefill: 1, decode: spec.context, generate: spec.output, forward: spec.output, train: 0 }[spec.phase];
     return perToken * model.decoder_layers! * spec.batch * (read + own);
   }
-  const alike = { prefill: spec.seq, decode: spec.context, generate: spec.prompt, forward: spec.seq }[spec.phase];
+  const alike = { prefill: spec.seq, decode: spec.context, generate: spec.prompt, forward: spec.seq, train: 0 }[
+    spec.phase
+  ];
   const grown = spec.phase === 'generate' ? spec.output - 1 : 0;
   const window = model.attention.window ?? Number.POSITIVE_INFINITY;
   const lens = spec.lens ?? [alike];
@@ -78,6 +82,7 @@ function sourceOf(model: TransformerModel, spec: ResolvedSpec): Trace['source'] 
     forward: model.kind === 'encoder-decoder' ? { seq: spec.seq, output: spec.output } : { seq: spec.seq },
     decode: { context: spec.context },
     generate: { prompt: spec.prompt, output: spec.output },
+    train: { seq: spec.seq },
   }[spec.phase];
   return {
     model: model.name,

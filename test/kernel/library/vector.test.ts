@@ -12,6 +12,7 @@ import { elementwise } from '../../../src/kernel/library/elementwise.js';
 import { gather } from '../../../src/kernel/library/gather.js';
 import { kv_append } from '../../../src/kernel/library/kv_append.js';
 import { layernorm } from '../../../src/kernel/library/layernorm.js';
+import { optimiser } from '../../../src/kernel/library/optimiser.js';
 import { reduce } from '../../../src/kernel/library/reduce.js';
 import { rmsnorm } from '../../../src/kernel/library/rmsnorm.js';
 import { rotary } from '../../../src/kernel/library/rotary.js';
@@ -136,6 +137,12 @@ const CASES: Case[] = [
       { rows: 2, block: 64, stages: 4, splits: 16, groups: 4 },
     ],
   },
+  {
+    kernel: optimiser,
+    shapes: [{ n: 333 }, { n: 333, rule: 1 }],
+    params: stream,
+    fill: positive,
+  },
   ...[all_reduce_one_shot, all_reduce_two_shot, all_gather, reduce_scatter, all_to_all].map((kernel) => ({
     kernel,
     shapes: [
@@ -180,7 +187,8 @@ describe('every kernel gives what its reference gives', () => {
   });
   test('activations on the whole range, rounded to fp32', () => {
     const wide: Fill = (_, next) => 12 * next();
-    for (const fn of ['gelu', 'gelu_tanh', 'silu', 'sigmoid', 'tanh', 'relu', 'swiglu', 'geglu'] as const) {
+    const slopes = ['gelu_backward', 'gelu_tanh_backward', 'silu_backward', 'relu_backward'] as const;
+    for (const fn of ['gelu', 'gelu_tanh', 'silu', 'sigmoid', 'tanh', 'relu', 'swiglu', 'geglu', ...slopes] as const) {
       const op = elementwise.toOp({ op: FN.indexOf(fn), n: 5000 }, 'fp32');
       const { worst } = difference(elementwise, op, { groups: 4, per_lane: 8 }, WARP, {
         fill: wide,
@@ -189,6 +197,27 @@ describe('every kernel gives what its reference gives', () => {
       // the fit of erf is good to 1.5e-7, times x, times the other operand
       expect(worst, fn).toBeLessThan(2e-5);
     }
+  });
+  test('gradients of activations are their slopes: central differences of the activations themselves', () => {
+    const n = 2001;
+    const a = Float64Array.from({ length: n }, (_, i) => (i - 1000.5) / 125);
+    const b = Float64Array.from({ length: n }, (_, i) => 1 + (i % 7));
+    const run = (fn: ElementwiseFn, inputs: Record<string, Float64Array>) =>
+      elementwise.reference(elementwise.toOp({ op: FN.indexOf(fn), n }, 'fp64'), inputs)['out']!;
+    const step = 1e-4;
+    for (const fn of ['relu', 'gelu', 'gelu_tanh', 'silu'] as const) {
+      const above = run(fn, { a: a.map((x) => x + step) });
+      const below = run(fn, { a: a.map((x) => x - step) });
+      const slope = run(`${fn}_backward`, { a, b });
+      for (let i = 0; i < n; i++)
+        expect(slope[i], `${fn} at ${a[i]}`).toBeCloseTo((b[i]! * (above[i]! - below[i]!)) / (2 * step), 5);
+    }
+  });
+  test('an optimiser in mixed precision writes the narrow copy of the master too', () => {
+    const op = optimiser.toOp({ n: 333 }, 'fp16');
+    const { worst, launches } = difference(optimiser, op, { groups: 1, per_lane: 8 }, WARP, { fill: positive });
+    expect(worst).toBeLessThan(1e-6);
+    expect(launches[0]!.requested_B.level.global).toEqual({ read_B: 333 * 14, write_B: 333 * 14 });
   });
   test('quantise rounds and clamps to the format it is given', () => {
     const wide: Fill = (_, next) => 40 * next();
@@ -209,6 +238,7 @@ describe('traffic', () => {
     [rotary, { rows: 6, heads: 8, head_dim: 16 }, { heads: 8, groups: 4 }],
     [topk, { rows: 16, cols: 32, k: 4 }, { rows: 2, groups: 1 }],
     [reduce, { rows: 16, cols: 200 }, { rows: 2, block: 64, stages: 2, splits: 1, groups: 1 }],
+    [optimiser, { n: 1000 }, { groups: 4, per_lane: 4 }, positive],
     [scatter_combine, { rows: 32, cols: 64, fan_in: 4 }, { rows: 2, block: 64, groups: 2 }, index(32, 1)],
   ];
   for (const [kernel, shape, params, fill] of cases)
