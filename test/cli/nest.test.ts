@@ -106,6 +106,22 @@ test('without a mapping one is found, the same for the same seed', async () => {
   expect(result.detail.cycles).toBe(8);
 });
 
+test('constraints hold wherever they stand; what no rule expresses is said', async () => {
+  const constraints = `
+mapspace:
+  version: 0.4
+  constraints:
+    - { target: inter_PE_spatial, type: spatial, factors: M=1 }
+    - { target: buffer, type: utilization, min: 0.5 }
+mapper: { optimization_metrics: [last-level-accesses] }
+`;
+  const r = await from(file('constrained.yaml', INPUT + constraints));
+  const { detail, warnings } = JSON.parse(r.stdout) as TimeloopResult;
+  // the four places can only share K
+  expect([detail.cycles, JSON.stringify(detail.nest).includes('across x: for M')]).toEqual([8, false]);
+  expect(warnings.filter((w) => /utilization|last-level/.test(w))).toHaveLength(2);
+});
+
 const GEMM = ['kernel', 'gemm', '-m', 'eyeriss-like', '--shape', 'm=32,n=16,k=24', '--dtype', 'int8'];
 
 describe('a nest written by hand', () => {

@@ -29,16 +29,13 @@ export interface TimeloopInput {
   readonly warnings: readonly string[];
 }
 
+/** Where constraints of the search stand; `mapspace` may hold them too. */
+const CONSTRAINTS = ['architecture_constraints', 'arch_constraints', 'mapspace_constraints', 'constraints'];
+/** Constraints on a whole nest, which our space of nests has no rule for. */
+const UNRULED = ['utilization', 'parallelism', 'max_overbooked_proportion'];
+
 /** Says how the tool searches or prints: a search of ours has its own ways. */
-const SILENT = [
-  'compound_components',
-  'mapspace',
-  'globals',
-  'variables',
-  'components',
-  'dumped_by_timeloop_front_end',
-  'version',
-];
+const SILENT = ['compound_components', 'globals', 'variables', 'components', 'dumped_by_timeloop_front_end', 'version'];
 
 /**
  * @param energy energies per action, where the input does not hold them
@@ -66,12 +63,13 @@ export function importTimeloop(input: TextFile, energy?: TextFile, map?: TextFil
   const targetsOf = (list: readonly Reader[]) =>
     list.map((r) => targetFrom(r, levelNamed(r.text(['target', 'name'], ''), machine, r.place), einsum.ranks, tensors));
   const given = targetsOf(root.children('mapping'));
-  const constraints = ['architecture_constraints', 'mapspace_constraints'].flatMap((key) => {
-    if (!root.has(key)) return [];
-    const value = root.any(key);
-    const list = Array.isArray(value) ? root.children(key) : root.child(key)!.children('targets');
-    return targetsOf(list);
-  });
+  const mapspace = root.child('mapspace');
+  mapspace?.ignore('version', 'template');
+  const constraints = [
+    ...CONSTRAINTS.flatMap((key) => targetsOf(constraintsIn(root, key))),
+    ...(mapspace ? CONSTRAINTS.flatMap((key) => targetsOf(constraintsIn(mapspace, key))) : []),
+  ];
+  mapspace?.done();
   const inner = machine.levels.flatMap(({ name, constraints: own }) =>
     own ? insideConstraints(own, name, targetsOf) : [],
   );
@@ -81,7 +79,7 @@ export function importTimeloop(input: TextFile, energy?: TextFile, map?: TextFil
       ? nestFromTargets(given, cascade, einsum, machine)
       : undefined;
   const sparsity = sparsityFrom(root, machine, einsum.ranks, tensors);
-  const objective = objectiveOf(root.child('mapper'));
+  const objective = objectiveOf(root.child('mapper'), warnings);
   root.done();
   return {
     machine,
@@ -93,6 +91,21 @@ export function importTimeloop(input: TextFile, energy?: TextFile, map?: TextFil
     objective,
     warnings,
   };
+}
+
+/** A list of targets under a key, bare or as `targets` of a mapping; what no rule of ours expresses is warned of. */
+function constraintsIn(r: Reader, key: string): Reader[] {
+  const value = r.any(key);
+  if (value === undefined) return [];
+  const holder = Array.isArray(value) ? undefined : r.child(key)!;
+  holder?.ignore('version');
+  const list = holder ? holder.children('targets') : r.children(key);
+  holder?.done();
+  return list.filter((t) => {
+    const unruled = UNRULED.includes(t.text(['type'], ''));
+    if (unruled) r.warnings.push(`${t.place}: a constraint of type '${t.text(['type'], '')}' is left out`);
+    return !unruled;
+  });
 }
 
 function nestFromPrintedMap({ text, file }: TextFile, einsum: Einsum, machine: TimeloopMachine): EinsumNest {
@@ -110,12 +123,15 @@ function insideConstraints(own: Reader, level: string, targetsOf: (list: readonl
   return out;
 }
 
-function objectiveOf(mapper: Reader | undefined): 'time' | 'energy' | 'edp' {
+function objectiveOf(mapper: Reader | undefined, warnings: string[]): 'time' | 'energy' | 'edp' {
   const metrics = [mapper?.any('optimization_metrics'), mapper?.any('optimization_metric', 'optimization-metrics')]
     .flatMap((x) => (Array.isArray(x) ? x : x === undefined ? [] : [x]))
     .map(String);
-  const first = metrics[0];
-  return first === 'delay' ? 'time' : first === 'energy' ? 'energy' : 'edp';
+  const [first = 'edp'] = metrics;
+  if (first === 'delay') return 'time';
+  if (first !== 'edp' && first !== 'energy')
+    warnings.push(`${mapper!.place}: the metric '${first}' is not understood; nests are picked by energy × delay`);
+  return first === 'energy' ? 'energy' : 'edp';
 }
 
 export const withSparsity = (nest: EinsumNest, sparsity: Sparsity | undefined): EinsumNest =>

@@ -18,7 +18,6 @@ export interface Target {
   readonly split: number | undefined;
   readonly keep: readonly string[];
   readonly bypass: readonly string[];
-  /** Neighbours do not hand on / words are not multicast. */
   readonly place: string;
 }
 
