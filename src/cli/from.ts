@@ -1,6 +1,9 @@
 /** `kernel --from FILE`: another tool's files in place of machine, workload and mapping. What a file is, its text tells. */
 import { basename } from 'node:path';
 import { InputError } from '../base/errors.js';
+import { parseMaestroHardware } from '../interop/maestro/hardware.js';
+import { isMaestro, parseMaestro } from '../interop/maestro/network.js';
+import { type MaestroLayerResult, type MaestroResult, simulateMaestro } from '../interop/maestro/simulate.js';
 import { isScaleSimConfig, parseScaleSimConfig } from '../interop/scalesim/config.js';
 import { type LayerResult, type ScaleSimResult, simulateScaleSim } from '../interop/scalesim/simulate.js';
 import { parseTopology } from '../interop/scalesim/topology.js';
@@ -17,6 +20,9 @@ import { bold, plainTable } from './style.js';
 
 export interface FromOptions extends CommonOptions {
   readonly topology?: string;
+  readonly hardware?: string;
+  readonly nocBandwidth?: number;
+  readonly nocLatency?: number;
   readonly energy?: string;
   readonly nest?: string;
   readonly emit?: string;
@@ -33,6 +39,7 @@ interface Form {
 const FORMS: readonly Form[] = [
   { what: 'a SCALE-Sim configuration (with --topology)', is: isScaleSimConfig, run: scaleSim },
   { what: "Timeloop's input (architecture and problem, version 0.4)", is: isTimeloop, run: timeloop },
+  { what: "MAESTRO's network (with --hardware)", is: isMaestro, run: maestro },
 ];
 
 /** @throws InputError when the file cannot be read or is of no form that is known */
@@ -88,6 +95,74 @@ function scaleSimText({ machine, array, cycles, layers }: ScaleSimResult): strin
       layers.map(row),
     ),
     'SCALE-Sim prints the number of the last cycle, and counts a wait for DRAM twice; words are those of DRAM.',
+  ].join('\n\n');
+}
+
+async function maestro(text: string, file: string, options: FromOptions): Promise<Result> {
+  if (options.hardware === undefined)
+    throw new InputError("MAESTRO's network needs its machine: --hardware FILE.m, with a line 'num_pes: 256'", file);
+  const network = parseMaestro(text, file);
+  const stated = parseMaestroHardware(readText(options.hardware), basename(options.hardware));
+  const hardware = {
+    ...stated,
+    noc_words_per_cycle: options.nocBandwidth ?? stated.noc_words_per_cycle,
+    noc_latency_cycles: options.nocLatency ?? stated.noc_latency_cycles,
+  };
+  const progress = await startProgress('layers', network.layers.length, options);
+  const result = simulateMaestro(network, hardware, (done) => progress.update(done));
+  progress.stop();
+  for (const warning of result.warnings) note(options, `note: ${warning}`);
+  return { json: () => result, text: () => maestroText(result) };
+}
+
+function maestroText({ network, pes, cycles, layers }: MaestroResult): string {
+  const count = (value: number) => ({ text: value.toLocaleString('en-US'), value });
+  const tenths = (value: number) => ({ text: value.toFixed(1), value });
+  const share = (value: number) => ({ text: quantity(value, '%'), value });
+  const times = (l: MaestroLayerResult) => [
+    l.layer,
+    count(l.cycles),
+    l.as_maestro ? count(l.as_maestro.cycles) : '',
+    count(l.macs),
+    tenths(l.active_pes),
+    share(l.utilisation),
+    tenths(l.ingress_cycles.mean),
+    tenths(l.compute_cycles.mean),
+    tenths(l.egress_cycles.mean),
+    count(l.l1_words),
+    count(l.l2_words),
+  ];
+  const words = (l: MaestroLayerResult) =>
+    (['input', 'filter', 'output'] as const).map((operand) => {
+      const [ours, theirs] = [l[operand], l.as_maestro?.[operand]];
+      const figures = (['l2_reads', 'l2_writes', 'l1_writes', 'l1_reads'] as const).flatMap((what) =>
+        what === 'l1_reads' ? [count(ours[what])] : [count(ours[what]), theirs ? count(theirs[what]) : ''],
+      );
+      return [l.layer, operand, ...figures];
+    });
+  return [
+    bold(`${network}, ${pes} PEs: ${cycles.toLocaleString('en-US')} cycles`),
+    plainTable(
+      [
+        'Layer',
+        'Cycles',
+        'as MAESTRO',
+        'MACs',
+        'PEs',
+        'Utilisation',
+        'Ingress',
+        'Compute',
+        'Egress',
+        'L1 words',
+        'L2 words',
+      ],
+      layers.map(times),
+    ),
+    plainTable(
+      ['Layer', 'Operand', 'L2 reads', 'its', 'L2 writes', 'its', 'L1 writes', 'its', 'L1 reads'],
+      layers.flatMap(words),
+    ),
+    "Ingress, compute and egress: mean cycles of an iteration of the outermost level. 'its': as MAESTRO counts.",
   ].join('\n\n');
 }
 

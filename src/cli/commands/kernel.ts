@@ -22,7 +22,7 @@ import { compulsoryBytesOf, type Op } from '../../workload/op.js';
 import { type EventOptions, eventOptions, openEventOptions } from '../event-options.js';
 import { openMachine } from '../files.js';
 import { readText, writeOutput } from '../io.js';
-import { type CommonOptions, collect, common, splitSet } from '../options.js';
+import { type CommonOptions, collect, common, splitSet, wholeNumber } from '../options.js';
 import { emit } from '../output.js';
 import { parseAssignments } from '../pins.js';
 import { bold, plainTable } from '../style.js';
@@ -32,6 +32,9 @@ interface Options extends CommonOptions, EventOptions {
   readonly machine?: string;
   readonly from?: string;
   readonly topology?: string;
+  readonly hardware?: string;
+  readonly nocBandwidth?: number;
+  readonly nocLatency?: number;
   readonly shape?: string;
   readonly dtype: DType;
   readonly tile?: string;
@@ -55,9 +58,20 @@ export function define(command: Command): void {
     .option('-m, --machine <name>', 'name of a machine, or a path to its file')
     .option(
       '--from <file>',
-      'another tool’s file in place of kernel and machine: a SCALE-Sim configuration, Timeloop’s input',
+      'another tool’s file in place of kernel and machine: a SCALE-Sim configuration, Timeloop’s input, MAESTRO’s network',
     )
     .option('--topology <file.csv>', 'with --from: the layers of a SCALE-Sim configuration')
+    .option('--hardware <file.m>', 'with --from: the machine of MAESTRO’s network')
+    .addOption(
+      new Option('--noc-bandwidth <words>', 'with --hardware: words a cycle on the network of each level').argParser(
+        wholeNumber(1, 1e12),
+      ),
+    )
+    .addOption(
+      new Option('--noc-latency <cycles>', 'with --hardware: of a word on the network of each level').argParser(
+        wholeNumber(0, 1e6),
+      ),
+    )
     .option('--energy <file.yaml>', 'with --from: energies per action (ERT) of Timeloop’s input')
     .option(
       '--nest <file>',

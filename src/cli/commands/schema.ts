@@ -8,6 +8,7 @@ import { MemoryReportSchema } from '../../engine/memory/report.js';
 import { KernelSimulationSchema, SimulationSchema } from '../../engine/simulation.js';
 import { SpaceSchema } from '../../explore/space.js';
 import { SummarySchema } from '../../explore/summary.js';
+import { MaestroSchema } from '../../interop/maestro/simulate.js';
 import { ScaleSimSchema } from '../../interop/scalesim/simulate.js';
 import { TimeloopSchema } from '../../interop/timeloop/simulate.js';
 import { NestSchema } from '../../kernel/nest.js';
@@ -46,6 +47,7 @@ const SCHEMAS: Readonly<Record<string, Entry>> = {
   simulate: { what: 'simulate --json', schema: () => SimulationSchema },
   kernel: { what: 'kernel --json', schema: () => KernelSimulationSchema },
   'kernel-scale-sim': { what: 'kernel --from CONFIG --topology LAYERS --json', schema: () => ScaleSimSchema },
+  'kernel-maestro': { what: 'kernel --from NETWORK.m --hardware FILE.m --json', schema: () => MaestroSchema },
   'kernel-timeloop': { what: "kernel --from of Timeloop's input --json", schema: () => TimeloopSchema },
   nest: { what: 'file of a loop nest', schema: () => NestSchema },
   validate: { what: 'validate --json, on the device', schema: () => DeviceReportSchema },
