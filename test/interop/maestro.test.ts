@@ -15,7 +15,7 @@ const golden = (name: string) => readFileSync(new URL(name, FOLDER), 'utf8');
  * What the printed results do not state. ResNet's file is beside it. Of AlexNet 168 PEs, and 14 words a cycle with one
  * cycle of latency on every network, as in the script beside the results (validation/eyeriss): CONV3's 43,264 words of
  * output a round leave in 3,091 cycles = ⌈43,264 / 14⌉ + 1 − 1. Of MAERI delays of 0 cycles throughout, so no latency
- * and any width from 2,304 words.
+ * and any width from the 261 words of the first iteration.
  */
 const SETS = [
   { name: 'maeri/vgg16_maeri', hardware: 'num_pes: 256\nNoC_NumHops: 0\nnoc_bw_cstr: 1000000000' },
