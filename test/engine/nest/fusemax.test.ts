@@ -187,3 +187,30 @@ it('one pass needs as much buffer at a million keys as at a thousand; whole rows
   expect((await run('flat', { B: 1, H: 1, N: 2 ** 10, E: 64 })).tile['spill']).toBe(0);
   expect((await run('flat', { B: 1, H: 1, N: 2 ** 20, E: 64 })).tile['spill']).toBe(1);
 });
+
+it('means over four models and six lengths, as the abstract has them', async () => {
+  const models: readonly (readonly [H: number, E: number])[] = [
+    [12, 64],
+    [16, 64],
+    [8, 64],
+    [16, 128],
+  ];
+  const ratios: { flat: number; unfused: number; energy: number }[] = [];
+  for (const [H, E] of models)
+    for (const N of Object.values(LENGTHS)) {
+      const problem = { B: 64, H, N, E };
+      const fusemax = await run('binding', problem);
+      const flat = await run('flat', problem);
+      const unfused = await run('unfused', problem);
+      ratios.push({
+        flat: flat.latency / fusemax.latency,
+        unfused: unfused.latency / fusemax.latency,
+        energy: fusemax.energy_pJ / flat.energy_pJ,
+      });
+    }
+  const mean = (key: keyof (typeof ratios)[number]) => ratios.reduce((n, r) => n + r[key], 0) / ratios.length;
+  // 6.723 and 0.787 of the artifact's 24 points, 10.05 over the unfused ones
+  expect(Math.abs(mean('flat') / 6.723 - 1)).toBeLessThan(0.002);
+  expect(Math.abs(mean('unfused') / 10.05 - 1)).toBeLessThan(0.001);
+  expect(Math.abs(mean('energy') / 0.787 - 1)).toBeLessThan(0.01);
+});
