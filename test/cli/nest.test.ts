@@ -122,6 +122,30 @@ mapper: { optimization_metrics: [last-level-accesses] }
   expect(warnings.filter((w) => /utilization|last-level/.test(w))).toHaveLength(2);
 });
 
+test('an architecture of nested subtrees: its clock, its places, and its unknown keys', async () => {
+  const architecture = `
+architecture:
+  subtree:
+    - name: system
+      colour: red
+      attributes: { technology: 45nm, global_cycle_seconds: 2e-9 }
+      local:
+        - { name: DRAM, class: DRAM, attributes: { width: 64, block-size: 8, word-bits: 8 } }
+      subtree:
+        - name: PE[0..3]
+          local:
+            - { name: register, class: regfile, attributes: { depth: 4, width: 8, block-size: 1, word-bits: 8 } }
+            - { name: mac, class: intmac, attributes: { datawidth: 8 } }
+`;
+  const r = await from(
+    file('subtree.yaml', architecture + INPUT.slice(INPUT.indexOf('\nproblem:'), INPUT.indexOf('\nERT:'))),
+  );
+  const { detail, time_s, warnings } = JSON.parse(r.stdout) as TimeloopResult;
+  expect([detail.places_all, detail.cycles]).toEqual([4, 8]);
+  expect(time_s).toBeCloseTo(16e-9, 15);
+  expect(warnings).toEqual(expect.arrayContaining([expect.stringMatching(/subtree\[system\]: 'colour'/)]));
+});
+
 const GEMM = ['kernel', 'gemm', '-m', 'eyeriss-like', '--shape', 'm=32,n=16,k=24', '--dtype', 'int8'];
 
 describe('a nest written by hand', () => {

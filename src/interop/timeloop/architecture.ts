@@ -172,6 +172,14 @@ export function machineFrom(architecture: Reader, energy: EnergyTables | undefin
   };
 }
 
+/** A container's attributes: of these only the cycle counts. */
+function clockFrom(container: Reader, top: { cycle_s?: number }): void {
+  const attributes = container.child('attributes');
+  if (attributes?.has('global_cycle_seconds')) top.cycle_s ??= attributes.number(['global_cycle_seconds'], 1e-9);
+  attributes?.ignore(...SILENT);
+  attributes?.done();
+}
+
 /** Storages and arithmetic in order, with the mesh of each in the whole machine. */
 function walk(
   node: Reader,
@@ -179,12 +187,7 @@ function walk(
   parts: Part[],
   top: { cycle_s?: number; name?: string },
 ): void {
-  const attributes = node.child('attributes');
-  if (attributes) {
-    if (attributes.has('global_cycle_seconds')) top.cycle_s ??= attributes.number(['global_cycle_seconds'], 1e-9);
-    attributes.ignore(...SILENT);
-    attributes.done();
-  }
+  clockFrom(node, top);
   const inner = { ...mesh };
   for (const child of [...node.children('local'), ...node.children('nodes'), ...node.children('subtree')]) {
     const raw = child.text(['name'], '');
@@ -224,14 +227,12 @@ function walk(
       top.name ??= name || undefined;
       const times = count === undefined ? 1 : Number(count) + (raw.includes('[0..') ? 1 : 0);
       walk(child, { x: inner.x * times, y: inner.y }, parts, top);
+      child.done();
     } else if (!spatial && child.has('class'))
       throw new InputError('is neither a component nor a container', child.place);
     else {
       // a container among the nodes spreads those that come after it: a level that keeps nothing
-      const own = child.child('attributes');
-      if (own?.has('global_cycle_seconds')) top.cycle_s ??= own.number(['global_cycle_seconds'], 1e-9);
-      own?.ignore(...SILENT);
-      own?.done();
+      clockFrom(child, top);
       top.name ??= name || undefined;
       child.ignore('constraints');
       if (spatial) {
