@@ -11,6 +11,10 @@ export const METRICS = {
   time_s: { unit: 's', of: 'time of the treatment' },
   speedup: { unit: '', of: 'time of the baseline ÷ time of the treatment' },
   flop_per_s: { unit: 'FLOP/s', of: 'useful rate, causal halves counted once' },
+  model_flop_per_s: {
+    unit: 'FLOP/s',
+    of: 'rate of a device in training by 6 · parameters · tokens + 12 · layers · hidden · length², all pairs and nothing recomputed',
+  },
   peak_fraction: { unit: '', of: 'useful rate ÷ peak of the matrix units at the nominal clock' },
   energy_ratio: { unit: '', of: 'energy of the treatment ÷ energy of the baseline' },
   array_busy: { unit: '', of: 'share of the time that the array with rows is at work, launch left out' },
@@ -43,7 +47,11 @@ const SetupSchema = Type.Object(
     ),
     launch: Type.Optional(Type.Union([Type.Literal('graph'), Type.Literal('eager')])),
     capacity: Type.Optional(Type.String({ description: 'fast memory within which the best tile is searched' })),
-    workload: Type.Optional(Type.String({ description: 'instead of a kernel, as simulate takes it' })),
+    workload: Type.Optional(
+      Type.String({
+        description: 'as simulate takes it; a kernel, and one of the backward pass, are then those of its attention',
+      }),
+    ),
     beside: Type.Optional(
       Type.Array(
         Type.Object(

@@ -10,6 +10,7 @@ import { spaceOf } from '../bounds/space.js';
 import { simulate, simulateKernel } from '../engine/simulate.js';
 import { COLD } from '../engine/types.js';
 import { type AnyKernel, kernelsNamed } from '../kernel/library/index.js';
+import { Mapper, type Pins } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import { flopsOf, type Op, type OpOf, type Trace } from '../workload/op.js';
 import { type Claim, type ClaimCase, METRICS, type Metric, type Reproduced, type Setup } from './claim-schema.js';
@@ -42,10 +43,11 @@ export function machinesOf(claim: Claim): NamedMachine[] {
 }
 
 export function reproduceClaim(name: string, claim: Claim, around: Surroundings): Reproduced[] {
-  return claim.cases.map((c) => reproduceCase(name, claim, c, around));
+  const mapper = new Mapper();
+  return claim.cases.map((c) => reproduceCase(name, claim, c, around, mapper));
 }
 
-function reproduceCase(name: string, claim: Claim, c: ClaimCase, around: Surroundings): Reproduced {
+function reproduceCase(name: string, claim: Claim, c: ClaimCase, around: Surroundings, mapper: Mapper): Reproduced {
   const metric = c.metric ?? claim.metric;
   const { unit } = METRICS[metric];
   const place = `claim ${name}, ${c.name}`;
@@ -57,6 +59,7 @@ function reproduceCase(name: string, claim: Claim, c: ClaimCase, around: Surroun
     treatment: merged(claim.treatment, c.treatment),
     around,
     place,
+    mapper,
   };
   const simulated = positive(MEASURES[metric](run), place);
   return { ...common, simulated, residual: simulated / published - 1, note: c.note ?? claim.note };
@@ -82,6 +85,8 @@ interface Run {
   readonly treatment: Setup;
   readonly around: Surroundings;
   readonly place: string;
+  /** Of all cases of a claim: ops that they share are mapped once. */
+  readonly mapper: Mapper;
 }
 
 interface Timed {
@@ -101,8 +106,25 @@ function kernelOf(s: Setup, place: string): { kernels: readonly AnyKernel[]; op:
   return { kernels, op: kernels[0]!.toOp(s.shape ?? {}, s.dtype ?? 'fp16') };
 }
 
+/** The kernels of a workload's attention, in both passes, where the setup names them. */
+function attentionPins(s: Setup): Record<string, Pins> {
+  return {
+    ...(s.kernel === undefined ? {} : { attention: { kernel: s.kernel, params: s.tile } }),
+    ...(s.backward === undefined ? {} : { attention_backward: { kernel: s.backward, params: s.backward_tile } }),
+  };
+}
+
+/** Of one device, by the operations that a training step's trace says papers count. */
+function trainingRate(s: Setup, run: Run): number {
+  if (s.workload === undefined) throw new InputError('needs a workload that trains', run.place);
+  const { source, devices } = run.around.workload(s.workload);
+  const flops = source['model_flops'];
+  if (typeof flops !== 'number') throw new InputError(`${s.workload} is no training step`, run.place);
+  return flops / devices / timed(s, run).time_s;
+}
+
 /** Simulated at steady fidelity. */
-function timed(s: Setup, { around, place }: Run): Timed {
+function timed(s: Setup, { around, place, mapper }: Run): Timed {
   const which = named(s);
   if (!which) throw new InputError('needs a machine', place);
   const machine = around.machine(which.key);
@@ -114,7 +136,7 @@ function timed(s: Setup, { around, place }: Run): Timed {
       ? (kernelOf({ ...s, kernel: s.kernel ?? 'attention' }, place).op as OpOf<'attention'>)
       : undefined;
     const trace = attention ? standardAttention(attention, s.ops!) : around.workload(s.workload!);
-    const r = simulate(trace, machine, { launch });
+    const r = simulate(trace, machine, { launch, mapper, ...(attention ? {} : { pins: attentionPins(s) }) });
     const flops = attention ? flopsOf(attention) : r.flops;
     const array_s = r.ops.reduce((sum, o) => sum + (o.busy_s[first ?? ''] ?? 0) * o.repeat, 0);
     const { time_s, energy_J } = r;
@@ -228,6 +250,7 @@ const MEASURES = {
     const t = timed(r.treatment, r);
     return (t.flops * passesOf(r.treatment)) / t.time_s;
   },
+  model_flop_per_s: (r) => trainingRate(r.treatment, r),
   peak_fraction(r) {
     const t = timed(r.treatment, r);
     return (t.flops * passesOf(r.treatment)) / t.time_s / peakOf(r);

@@ -9,8 +9,11 @@ import type { ResourceGraph } from '../../src/machine/graph.js';
 import { type Claim, parseClaim, ReproduceSchema } from '../../src/validate/claim-schema.js';
 import { machinesOf, reproduceClaim } from '../../src/validate/claims.js';
 import { standardAttention } from '../../src/validate/standard-attention.js';
+import { expandWorkload } from '../../src/workload/expand/index.js';
 import { flopsOf } from '../../src/workload/op.js';
+import { parseWorkloadSpec } from '../../src/workload/spec.js';
 import { shippedMachine } from '../kernel/machines.js';
+import { model } from '../workload/models.js';
 
 const FOLDER = 'workloads/claims';
 const shipped = readdirSync(FOLDER)
@@ -23,8 +26,9 @@ const around = {
   machine: (): ResourceGraph => {
     throw new Error('no machine is needed here');
   },
-  workload: () => {
-    throw new Error('no workload is needed here');
+  workload: (text: string) => {
+    const spec = parseWorkloadSpec(text);
+    return expandWorkload(model(spec.model), spec);
   },
 };
 
@@ -68,6 +72,20 @@ describe('shipped claims', () => {
     expect(off.length).toBe(24);
     expect(Math.max(...off)).toBeLessThan(0.15);
     expect(off.reduce((a, b) => a + b, 0) / off.length).toBeLessThan(0.05);
+  });
+  test('GPT training on A100: FlashAttention-2 within 25 % of the paper, and ahead of the first order and of none', {
+    timeout: 60_000,
+  }, async () => {
+    const [name, claim] = shipped.find(([n]) => n === 'flashattention-2-training')!;
+    const machine = await shippedMachine('a100-sxm-80gb');
+    const cases = claim.cases.filter((c) => c.name.startsWith('GPT 2.7 B'));
+    const rows = reproduceClaim(name, { ...claim, cases }, { ...around, machine: () => machine });
+    expect(rows).toHaveLength(6);
+    for (const [none, first, second] of [rows.slice(0, 3), rows.slice(3)] as (typeof rows)[]) {
+      expect(Math.abs(second!.residual!)).toBeLessThan(0.25);
+      expect(second!.simulated!).toBeGreaterThan(first!.simulated!);
+      expect(first!.simulated!).toBeGreaterThan(none!.simulated!);
+    }
   });
   test('both passes are the forward one and then the backward one', async () => {
     const [name, claim] = shipped.find(([n]) => n === 'flashattention-speedup')!;
