@@ -5,8 +5,8 @@ import type { Params } from '../../../src/kernel/kernel.js';
 import { kernelByName } from '../../../src/kernel/library/index.js';
 import { shippedMachine } from '../../kernel/machines.js';
 
-const H100 = await shippedMachine('h100-sxm');
-const A100 = await shippedMachine('a100-sxm-80gb');
+const H100 = await shippedMachine('h100-sxm-datasheet');
+const A100 = await shippedMachine('a100-sxm-80gb-datasheet');
 
 type Size = readonly [m: number, n: number, k: number];
 
