@@ -24,7 +24,7 @@ export const weightOnlyPins = (op: Matmul): Pins | undefined =>
 /** One tile before Hopper; on it 64 rows, or 128 where there are more, and the width that takes the fewest waves. */
 export function blockScaledPins(op: Matmul, machine: ResourceGraph): Pins | undefined {
   const found = mmaOf(machine, op.a, op.b, 'fp32')?.op;
-  if (!found || found.accumulator !== 'register') return undefined;
+  if (found?.accumulator !== 'register') return undefined;
   if (found.operands === 'register') return { kernel: 'gemm', params: { bm: 32, bn: 128, bk: 128 } };
   return { kernel: 'gemm', params: { bm: op.m <= 64 ? 64 : 128, bk: 128 } };
 }
