@@ -32,9 +32,14 @@ export interface Quantisation {
   readonly kv?: DType;
 }
 
-/** Other number formats for a class of tensors, with the conversions that this takes as ops. */
+/**
+ * Other number formats for a class of tensors, with the conversions that this takes as ops.
+ * @throws InputError for a training step, or when the weights have several formats
+ */
 export function quantise(trace: Trace, q: Quantisation): Trace {
   const { weights, activations, kv } = q;
+  if (trace.footprint_B.gradients !== undefined)
+    throw new InputError(`${trace.name} is a training step, whose gradients need the formats that it has`);
   let ops = trace.ops;
   let { weights: weights_B, kv_cache: kv_B } = trace.footprint_B;
   if (weights) {

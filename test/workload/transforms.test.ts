@@ -35,6 +35,10 @@ describe('quantise is what expanding in those formats gives', () => {
   );
 });
 
+test('a training step keeps its formats', () => {
+  expect(() => quantise(expand('gpt-2:train,seq=8'), { weights: 'int8' })).toThrow(/is a training step/);
+});
+
 test('doubling the repeats doubles the work', () => {
   const trace = expand('gpt-2:generate,prompt=8,output=3');
   const [once, twice] = [trace, scaleRepeat(trace, 2)].map((t) => summarise(t).at(-1)!);
