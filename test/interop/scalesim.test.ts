@@ -104,9 +104,17 @@ describe('bad files', () => {
     ['Layer, M, N, K,\na, 1, x, 3,\n', /t\.csv:2: N of 'a' is ' x'/],
     ['a, b\n1, 2\n', /t\.csv:1: its columns are a, b/],
     ['Layer name, H, W, R, S, C, F, Strides,\nc, 2, 2, 3, 3, 1, 1, 1,\n', /larger than its input/],
+    ['Layer, M, N, K,\na, 5000, 1, 5000,\n', /t\.csv:2: the input of 'a' holds 25000000 words/],
+    ['Layer, M, N, K,\na, 1, 1e9, 1,\n', /t\.csv:2: the filter of 'a' holds/],
   ])('topology %#', (text, message) => {
     expect(() => parseTopology(text, 't.csv')).toThrow(InputError);
     expect(() => parseTopology(text, 't.csv')).toThrow(message);
+  });
+
+  test('an array too large to walk', () => {
+    const config = parseScaleSimConfig(CONFIG.replace('ArrayHeight: 4', 'ArrayHeight: 1e30'), 'c.cfg');
+    const layers = parseTopology('Layer, M, N, K,\na, 1, 1, 1,\n', 't.csv');
+    expect(() => simulateScaleSim(config, layers)).toThrow(InputError);
   });
 
   test('what is not understood is said', () => {

@@ -4,7 +4,8 @@
  * each output-stationary fold with its rows and columns on top, and the number of the last cycle instead of how many.
  */
 import { type Static, Type } from '@sinclair/typebox';
-import { occupancyOf, utilisationOf } from '../../engine/systolic/dataflow.js';
+import { InputError } from '../../base/errors.js';
+import { foldsOf, occupancyOf, utilisationOf } from '../../engine/systolic/dataflow.js';
 import { type OperandTraffic, runSystolic, type Scratchpads, type SystolicRun } from '../../engine/systolic/run.js';
 import type { ScaleSimConfig } from './config.js';
 import type { Layer } from './topology.js';
@@ -57,12 +58,23 @@ export type ScaleSimResult = Static<typeof ScaleSimSchema>;
 export type LayerResult = ScaleSimResult['layers'][number];
 type LayerReport = Omit<LayerResult['as_scale_sim'], 'compute_utilisation'>;
 
-/** Runs the layers one after another. */
+/** Cycles are walked one by one: beyond, a layer would take days. */
+const MOST_CYCLES = 2 ** 32;
+
+/**
+ * Runs the layers one after another.
+ * @throws InputError for a layer too large to walk
+ */
 export function simulateScaleSim(
   config: ScaleSimConfig,
   layers: readonly Layer[],
   onLayer?: (done: number, total: number) => void,
 ): ScaleSimResult {
+  for (const { name, product } of layers) {
+    const { cycles } = foldsOf(config.dataflow, product, config.rows, config.cols);
+    if (cycles > MOST_CYCLES)
+      throw new InputError(`takes ${cycles} cycles; at most ${MOST_CYCLES} can be simulated`, `layer '${name}'`);
+  }
   const results = layers.map((layer, i) => {
     const result = runLayer(config, layer);
     onLayer?.(i + 1, layers.length);

@@ -8,6 +8,9 @@ export interface Layer {
   readonly product: Product;
 }
 
+/** Buffers hold their words in a Map each, which takes no more. */
+const MOST_WORDS = 2 ** 24;
+
 const CONV_COLUMNS = [
   'layer',
   'input height',
@@ -45,7 +48,13 @@ export function parseTopology(text: string, file: string): Layer[] {
         throw new InputError(`${what} of '${name}' is '${row[column] ?? ''}': expected a whole number ≥ 1`, place);
       return n;
     };
+    const fits = (words: number, what: string): void => {
+      if (words > MOST_WORDS)
+        throw new InputError(`${what} of '${name}' holds ${words} words; at most ${MOST_WORDS} are taken`, place);
+    };
     if (products) {
+      fits(size(1, 'M') * size(3, 'K'), 'the input');
+      fits(size(3, 'K') * size(2, 'N'), 'the filter');
       layers.push({ name, product: denseProduct(size(1, 'M'), size(2, 'N'), size(3, 'K')) });
       return;
     }
@@ -60,6 +69,8 @@ export function parseTopology(text: string, file: string): Layer[] {
     };
     if (conv.filter_height > conv.height || conv.filter_width > conv.width)
       throw new InputError(`the filter of '${name}' is larger than its input`, place);
+    fits(conv.height * conv.width * conv.channels, 'the input');
+    fits(conv.filter_height * conv.filter_width * conv.channels * conv.filters, 'the filter');
     // a depth-wise layer is one of a single channel for each of its channels
     if (name.includes('DP'))
       for (let c = 0; c < conv.channels; c++)

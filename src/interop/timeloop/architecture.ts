@@ -81,7 +81,7 @@ export function machineFrom(architecture: Reader, energy: EnergyTables | undefin
   architecture.done();
   if (parts.length < 2) throw new InputError('has no storage and arithmetic', architecture.place);
   const arithmetic = parts.pop()!;
-  const cycle_s = top.cycle_s ?? arithmetic.attributes.number(['global_cycle_seconds'], 1e-9);
+  const cycle_s = top.cycle_s ?? arithmetic.attributes.number(['global_cycle_seconds'], 1e-9, true);
   const clock_Hz = 1 / cycle_s;
   const stores = parts.map((p) => storeFrom(p, clock_Hz, energy, warnings));
   const all = [...parts, arithmetic];
@@ -175,7 +175,7 @@ export function machineFrom(architecture: Reader, energy: EnergyTables | undefin
 /** A container's attributes: of these only the cycle counts. */
 function clockFrom(container: Reader, top: { cycle_s?: number }): void {
   const attributes = container.child('attributes');
-  if (attributes?.has('global_cycle_seconds')) top.cycle_s ??= attributes.number(['global_cycle_seconds'], 1e-9);
+  if (attributes?.has('global_cycle_seconds')) top.cycle_s ??= attributes.number(['global_cycle_seconds'], 1e-9, true);
   attributes?.ignore(...SILENT);
   attributes?.done();
 }
@@ -199,8 +199,8 @@ function walk(
     const spatial = child.child('spatial');
     const before = { ...inner };
     if (spatial) {
-      inner.x *= spatial.number(['meshX'], 1);
-      inner.y *= spatial.number(['meshY'], 1);
+      inner.x *= spatial.number(['meshX'], 1, true);
+      inner.y *= spatial.number(['meshY'], 1, true);
       spatial.done();
     }
     if (tag === 'Component') {
@@ -216,8 +216,8 @@ function walk(
       // the mesh as it is given; a bare count of instances lies along x
       const known = own.has('meshX') || own.has('meshY');
       const instances = Number(count ?? 1) - (raw.includes('[0..') ? -1 : 0);
-      const y = own.number(['meshY'], known ? 1 : inner.y);
-      const x = own.number(['meshX'], known ? 1 : Math.max(inner.x, instances / y));
+      const y = own.number(['meshY'], known ? 1 : inner.y, true);
+      const x = own.number(['meshX'], known ? 1 : Math.max(inner.x, instances / y), true);
       parts.push({ name, reader: child, attributes: own, klass: child.text(['class'], ''), x, y });
       child.done();
       continue;
@@ -248,16 +248,16 @@ function storeFrom(p: Part, clock_Hz: number, energy: EnergyTables | undefined, 
   const a = p.attributes;
   const dram = /dram/i.test(p.klass) || /dram/i.test(a.text(['technology'], ''));
   const width = a.number(['width', 'memory_width'], 16);
-  const bits = a.number(['datawidth', 'word-bits', 'word_bits', 'word_width'], 8);
-  const cluster = a.number(['cluster_size', 'cluster-size'], 1);
-  const block = a.number(['block_size', 'block-size'], Math.max(1, Math.floor(width / (bits * cluster))));
+  const bits = a.number(['datawidth', 'word-bits', 'word_bits', 'word_width'], 8, true);
+  const cluster = a.number(['cluster_size', 'cluster-size'], 1, true);
+  const block = a.number(['block_size', 'block-size'], Math.max(1, Math.floor(width / (bits * cluster))), true);
   const unlimited = Number.POSITIVE_INFINITY;
   const depth = a.number(['depth', 'memory_depth'], unlimited);
   const words = a.number(['entries'], a.has('sizeKB') ? (a.number(['sizeKB'], 0) * 8192) / bits : depth * block);
-  const times = a.number(['multiple_buffering', 'multiple-buffering'], 1);
+  const times = a.number(['multiple_buffering', 'multiple-buffering'], 1, true);
   const word_B = bits / 8;
   const sector_B = block * word_B;
-  const rate = (keys: readonly string[]) => a.number(keys, unlimited) * word_B * clock_Hz;
+  const rate = (keys: readonly string[]) => a.number(keys, unlimited, true) * word_B * clock_Hz;
   const shared_B_per_s = rate(['shared_bandwidth']);
   const read_B_per_s = rate(['read_bandwidth']);
   const write_B_per_s = rate(['write_bandwidth']);

@@ -109,12 +109,17 @@ function coordinateOf(
 function densityOf(value: Value | undefined, place: string, warnings: string[]): Density | undefined {
   if (value === undefined || value === null) return undefined;
   const plain = numberOf(value);
+  const check = (share: number): void => {
+    // a tensor of zeros alone asks for no work at all
+    if (!(share > 0 && share <= 1)) throw new InputError(`density is ${share}, expected above 0 and at most 1`, place);
+  };
+  if (plain !== undefined) check(plain);
   if (plain !== undefined) return plain === 1 ? undefined : { model: 'fixed_structured', share: plain };
   if (!isNode(value)) throw new InputError('is neither a number nor a distribution', place);
   const r = new Reader(value, place, warnings);
   const kind = r.text(['distribution'], 'fixed_structured').replaceAll('-', '_');
   const share = r.number(['density'], 1);
-  if (!(share >= 0 && share <= 1)) throw new InputError(`density is ${share}, expected 0 to 1`, place);
+  check(share);
   if (kind !== 'fixed_structured' && kind !== 'hypergeometric')
     throw new InputError(`distribution '${kind}' is not known (known: fixed_structured, hypergeometric)`, place);
   r.ignore('band_width', 'workload_tensor_size');

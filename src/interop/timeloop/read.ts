@@ -14,6 +14,9 @@ export interface Node {
 export const TAG = '!';
 const TAGS = ['Container', 'Component', 'Hierarchical', 'Parallel', 'Pipelined', 'Nothing', 'ArrayContainer'];
 
+/** Products of a few such numbers are still finite. */
+const LARGEST = 1e30;
+
 /** Whether a text is Timeloop's: YAML with an architecture and a problem. */
 export const isTimeloop = (text: string): boolean => /^architecture\s*:/m.test(text) && /^problem\s*:/m.test(text);
 
@@ -66,11 +69,16 @@ export class Reader {
     return found;
   }
 
-  number(keys: readonly string[], otherwise: number): number {
+  /** @throws InputError for what is no number, negative, or 0 where it must be `positive` */
+  number(keys: readonly string[], otherwise: number, positive = false): number {
     const value = this.any(...keys);
     if (value === undefined) return otherwise;
     const n = numberOf(value);
-    if (n === undefined) throw new InputError(`${keys[0]} is ${JSON.stringify(value)}, expected a number`, this.place);
+    if (n === undefined || !(n >= (positive ? 1 / LARGEST : 0) && n <= LARGEST)) {
+      const shown = typeof value === 'number' ? value : JSON.stringify(value);
+      const expected = `a ${positive ? 'positive' : 'non-negative'} number of at most ${LARGEST}`;
+      throw new InputError(`${keys[0]} is ${shown}, expected ${expected}`, this.place);
+    }
     return n;
   }
 
