@@ -70,6 +70,19 @@ export const BoundsSchema = Type.Object(
 );
 export type Bounds = Static<typeof BoundsSchema>;
 
+/** What `bounds --frontier` prints with --json: least words for each size of a buffer, over nests of two levels. */
+export const FrontierSchema = Type.Object({
+  kernel: Type.String(),
+  ranks: Type.Record(Type.String(), Type.Integer({ minimum: 1 })),
+  points: Type.Array(
+    Type.Object({
+      buffer_words: Type.Integer({ minimum: 1 }),
+      words: Type.Integer({ minimum: 1 }),
+      loops: Type.Array(Type.Object({ level: Type.String(), loops: Type.String() })),
+    }),
+  ),
+});
+
 /** What `bounds --workload` prints with --json. */
 export const CompositionSchema = Type.Object(
   {

@@ -2,7 +2,7 @@
 import type { TSchema } from '@sinclair/typebox';
 import type { Command } from 'commander';
 import { unknownName } from '../../base/errors.js';
-import { BoundsSchema, CompositionSchema } from '../../bounds/result.js';
+import { BoundsSchema, CompositionSchema, FrontierSchema } from '../../bounds/result.js';
 import { DramTableSchema } from '../../engine/memory/dram/table.js';
 import { MemoryReportSchema } from '../../engine/memory/report.js';
 import { KernelSimulationSchema, SimulationSchema } from '../../engine/simulation.js';
@@ -53,6 +53,7 @@ const SCHEMAS: Readonly<Record<string, Entry>> = {
   validate: { what: 'validate --json, on the device', schema: () => DeviceReportSchema },
   sweep: { what: 'sweep --json and explore --json', schema: () => SummarySchema },
   bounds: { what: 'bounds --json', schema: () => BoundsSchema },
+  'bounds-frontier': { what: 'bounds --frontier --json', schema: () => FrontierSchema },
   'bounds-workload': { what: 'bounds --workload --json', schema: () => CompositionSchema },
   array: { what: 'array --json', schema: () => ArraySchema },
   reproduce: { what: 'reproduce --json', schema: () => ReproduceSchema },
