@@ -8,7 +8,7 @@ import { picturesOf, pngOf } from './render/picture.js';
 import type { Table } from './table.js';
 
 const LEAD =
-  'Public measurements of framework calls (TensorRT-LLM, PyTorch), none of them used to fit a constant. Calibrated: a dozen constants of the GPU were fitted to other rows of the same tables. Datasheet: nothing of that GPU was measured but by microbenchmarks. Same chip: extends a calibrated machine with the same die. Transferred: the datasheet with the factors that calibrations of other GPUs agree on. The interval is where nine in ten measured times should lie.';
+  'Public measurements of framework calls (TensorRT-LLM, PyTorch), none of them used to fit a constant of a machine (how many bookkeeping instructions TensorRT-LLM’s decode kernels issue, the same on all machines, was adjusted against these tables). Calibrated: a dozen constants of the GPU were fitted to other rows of the same tables. Datasheet: nothing of that GPU was measured but by microbenchmarks. Same chip: extends a calibrated machine with the same die. Transferred: the datasheet with the factors that calibrations of other GPUs agree on. The interval is where nine in ten measured times should lie.';
 
 export function accuracyTables(r: AccuracyReport): Table[] {
   return [
