@@ -193,10 +193,11 @@ const defaultsOf = (kernel: AnyKernel) =>
   Object.fromEntries(Object.entries(kernel.params).map(([key, p]) => [key, p.default]));
 
 /** Intermediates that launches leave in far memory for each other, and the largest live tile. */
-function overhead(s: Setup, place: string): number {
+function overhead(s: Setup, { around, place }: Run): number {
   const { kernels, op } = kernelOf(s, place);
   const [kernel] = kernels as readonly [AnyKernel];
-  const launches = kernel.build(op, { ...defaultsOf(kernel), ...s.tile }, nearMachine(op));
+  const machine = s.machine === undefined ? nearMachine(op) : around.machine(named(s)!.key);
+  const launches = kernel.build(op, { ...defaultsOf(kernel), ...s.tile }, machine);
   const scratch = new Map(
     launches.flatMap(({ program }) =>
       program.tensors.filter((t) => t.role === 'scratch').map((t) => [t.name, t] as const),
@@ -264,8 +265,8 @@ const MEASURES = {
   dram_ratio: (r) => timed(r.baseline, r).dram_B / timed(r.treatment, r).dram_B,
   requested_B: (r) => counted(r.treatment, r.place).requested_B,
   requested_ratio: (r) => counted(r.baseline, r.place).requested_B / counted(r.treatment, r.place).requested_B,
-  overhead_B: (r) => overhead(r.treatment, r.place),
-  overhead_ratio: (r) => overhead(r.baseline, r.place) / overhead(r.treatment, r.place),
+  overhead_B: (r) => overhead(r.treatment, r),
+  overhead_ratio: (r) => overhead(r.baseline, r) / overhead(r.treatment, r),
   bound_ratio(r) {
     const { requested_B, op, capacity_B } = counted(r.treatment, r.place);
     return requested_B / leastIo(op, capacity_B).bytes;
