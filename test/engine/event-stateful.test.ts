@@ -14,7 +14,7 @@ import { table } from './memory/support.js';
 // hundreds of thousands of requests each
 vi.setConfig({ testTimeout: 60_000 });
 
-const machine = await shippedMachine('a100-sxm-80gb');
+const machine = await shippedMachine('a100-sxm-80gb-datasheet');
 const nominal = (m: ResourceGraph): Context => ({ ...COLD, clock_Hz: m.control.clock.nominal_Hz });
 const context = nominal(machine);
 

@@ -7,7 +7,7 @@ import { bookkeepingCycles } from '../../src/kernel/bookkeeping.js';
 import { kernelByName } from '../../src/kernel/library/index.js';
 import { shippedMachine } from './machines.js';
 
-const a100 = await shippedMachine('a100-sxm-80gb');
+const a100 = await shippedMachine('a100-sxm-80gb-datasheet');
 const clock_Hz = a100.control.clock.nominal_Hz;
 const context = { ...COLD, clock_Hz };
 

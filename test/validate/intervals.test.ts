@@ -42,7 +42,9 @@ describe('an interval', () => {
     const trace = openTrace('gpt-2:decode,batch=1,context=128', []);
     const plain = simulate(trace, machine.graph);
     const { interval_s, ops } = simulationIntervals(plain, trace.ops, machine);
-    expect(interval_s!.hi / plain.time_s).toBeLessThanOrEqual(1.5);
+    const { uncertainty } = machine;
+    const widest = Math.max(...Object.values(uncertainty!).map(({ hi }) => hi));
+    expect(interval_s!.hi / plain.time_s).toBeLessThanOrEqual(widest);
     expect(interval_s!.hi).toBeCloseTo(
       ops.reduce((s, o) => s + o.interval_s!.hi * o.repeat, 0),
       12,
