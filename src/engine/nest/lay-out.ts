@@ -19,6 +19,12 @@ import { searchNest } from './search.js';
 
 /** Nests that a search for one product works out, at most. */
 const EVALUATIONS = 20_000;
+/** What is searched for: time alone stands still where one resource sets the pace, energy beside it leads on. */
+const AIMS = {
+  time: ['time', 'edp'],
+  energy: ['energy'],
+  edp: ['edp'],
+} as const satisfies Record<Objective, readonly Objective[]>;
 
 const cascades = new WeakMap<Program, ReturnType<typeof cascadeOf>>();
 
@@ -163,16 +169,17 @@ function* productAlone(
   const { matrix } = arraysOf(machine);
   const arrays = machine.arrays!.filter((a) => canDo(machine, a, product, cascade));
   for (const array of matrix && arrays.includes(matrix) ? [matrix] : arrays) {
-    for (const shape of new Set([alone, padded(alone, array)])) {
-      let own: EinsumNest;
-      try {
-        own = searchNest(shape, product, machine, array.unit, { objective, evaluations: EVALUATIONS }).nest;
-      } catch (e) {
-        if (e instanceof InfeasibleError) continue;
-        throw e;
+    for (const shape of new Set([alone, padded(alone, array)]))
+      for (const aim of AIMS[objective]) {
+        let own: EinsumNest;
+        try {
+          own = searchNest(shape, product, machine, array.unit, { objective: aim, evaluations: EVALUATIONS }).nest;
+        } catch (e) {
+          if (e instanceof InfeasibleError) continue;
+          throw e;
+        }
+        yield { shared: [], stages: [{ nests: [withoutHome(own, cascade, machine), ...laid] }] };
       }
-      yield { shared: [], stages: [{ nests: [withoutHome(own, cascade, machine), ...laid] }] };
-    }
   }
 }
 
