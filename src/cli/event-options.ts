@@ -8,10 +8,13 @@ import { isFile, readText } from './io.js';
 import { openMemory } from './memory-parts.js';
 import { wholeNumber } from './options.js';
 
+const MOST_REQUESTS = 4_000_000;
+
 export interface EventOptions {
   readonly fidelity: string;
-  readonly memory: 'bandwidth' | 'stateful';
-  readonly memoryRequests: number;
+  /** Bandwidth when absent. */
+  readonly memory?: 'bandwidth' | 'stateful';
+  readonly memoryRequests?: number;
   readonly indices?: string;
   readonly seed?: number;
 }
@@ -32,7 +35,7 @@ export function eventOptions(command: Command): Command {
         'lines and bursts of a launch worked through one by one; beyond, some channels stand for all',
       )
         .argParser(wholeNumber(1000, 1e12))
-        .default(4_000_000),
+        .default(MOST_REQUESTS),
     )
     .option(
       '--indices <what>',
@@ -51,11 +54,14 @@ export async function openEventOptions(
 ): Promise<RunOptions> {
   const indices = options.indices === undefined ? undefined : indicesOf(options.indices, options.seed ?? 0);
   if (indices) needsEvent(options, '--indices');
-  if (options.memory === 'bandwidth') return { ...(indices && { indices }) };
+  if (options.memory !== 'stateful') return { ...(indices && { indices }) };
   needsEvent(options, '--memory stateful');
   const { dram, cache } = await openMemory({ machine, set, reading: 'dramsim3', ...USUAL_CACHE });
   if (!cache) throw new InputError(`--memory stateful: ${machine} has no cache before its DRAM`);
-  return { memory: { dram, cache, most_requests: options.memoryRequests }, ...(indices && { indices }) };
+  return {
+    memory: { dram, cache, most_requests: options.memoryRequests ?? MOST_REQUESTS },
+    ...(indices && { indices }),
+  };
 }
 
 /** @throws InputError when an option asks for what only the event engine gives. */
