@@ -8,6 +8,9 @@ const WIDE_B = 16;
 /** Loads of one word by all lanes are as slow as of different words: no broadcast. */
 const BROADCAST = 0.7;
 const REGISTERS_B = 1024;
+/** What capacities of two calibrations of one shared machine differ by, taken from each. */
+const CAPACITY_SPREAD = 0.4;
+
 /** What a server core draws at work. */
 const CORE_W = 7;
 
@@ -57,11 +60,11 @@ export function describeCpu({ setup, figures, memory }: Measured, { name, date }
     const id = `l${i + 1}`;
     const [from, to] = l.between_B!;
     caches[id] = {
-      // where the curve turns is known to a step of its working sets
+      // where the curve turns is known to a step of its working sets, and moves with what others keep in the cache
       capacity: w.measured(
         `caches.${id}.capacity`,
         wholeBytes(l.capacity_B!),
-        { spread: Math.max(0.25, (to - from) / from) },
+        { spread: Math.max(CAPACITY_SPREAD, (to - from) / from) },
         `dependent loads turn slower between ${from} and ${to} B`,
       ),
       latency: cycles(`caches.${id}.latency`, l.latency),
