@@ -3,11 +3,13 @@
  * whose factors divide the ranks (Orojenesis: Huang et al., ISCA 2024). All tensors go through the buffer; a partial
  * result that is put aside is read again, but for the first time.
  */
+
 import { InputError } from '../../base/errors.js';
 import type { Cascade, Einsum } from '../../kernel/einsum.js';
 import type { EinsumNest } from '../../kernel/nest.js';
 import { nestSpace } from '../../kernel/nest-space.js';
 import type { PeArray, ResourceGraph, Store } from '../../machine/graph.js';
+import { bareControl, bareCores } from './bare.js';
 import { Candidate, Evaluator } from './candidate.js';
 import { enumerate, sizeOf } from './enumerate.js';
 import { problemOf } from './problem.js';
@@ -98,34 +100,8 @@ function twoLevels(einsum: Einsum): ResourceGraph {
     stores: [store(BACKING), store(BUFFER)],
     links: [],
     units: [{ id: 'arithmetic', mma: [], math: Object.fromEntries(Object.keys(einsum.work).map((fn) => [fn, rate])) }],
-    cores: {
-      count: 1,
-      cluster: 1,
-      lane_group: 1,
-      issue_groups: 1,
-      max_workgroups: 1,
-      max_lanes: 1,
-      max_lanes_per_workgroup: 1,
-      registers_B: 0,
-      max_registers_per_lane_B: 0,
-      register_granule_B: 1,
-      shared_B: 0,
-      shared_per_workgroup_B: 0,
-      shared_reserved_B: 0,
-      issue_per_cycle: 1,
-    },
-    control: {
-      launch_graph_s: 0,
-      launch_eager_s: 0,
-      kernel_start_s: 0,
-      kernel_drain_s: 0,
-      dispatch_interval_s: 0,
-      workgroup_start_cycles: 0,
-      barrier_cycles: 0,
-      clock: { nominal_Hz: 1e9, min_Hz: 1e9, voltage_floor: 1 },
-      power_cap_W: Number.POSITIVE_INFINITY,
-      static_W: 0,
-    },
+    cores: bareCores(1),
+    control: bareControl(1e9),
     arrays: [array],
     max_peers: 1,
   };

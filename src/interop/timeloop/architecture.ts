@@ -3,7 +3,9 @@
  * next divided by its own is the level's fan-out. Sizes, bandwidths and energies are in the tool's words; a store's
  * word has the width that the file gives it, whatever it holds.
  */
+
 import { InputError, nearestName } from '../../base/errors.js';
+import { bareControl, bareCores } from '../../engine/nest/bare.js';
 import type { ArrayLevel, ResourceGraph, Store } from '../../machine/graph.js';
 import type { EnergyTables } from './energy.js';
 import { Reader } from './read.js';
@@ -132,34 +134,8 @@ export function machineFrom(architecture: Reader, energy: EnergyTables | undefin
         },
       },
     ],
-    cores: {
-      count: 1,
-      cluster: 1,
-      lane_group: places,
-      issue_groups: 1,
-      max_workgroups: 1,
-      max_lanes: places,
-      max_lanes_per_workgroup: places,
-      registers_B: 0,
-      max_registers_per_lane_B: 0,
-      register_granule_B: 1,
-      shared_B: 0,
-      shared_per_workgroup_B: 0,
-      shared_reserved_B: 0,
-      issue_per_cycle: 1,
-    },
-    control: {
-      launch_graph_s: 0,
-      launch_eager_s: 0,
-      kernel_start_s: 0,
-      kernel_drain_s: 0,
-      dispatch_interval_s: 0,
-      workgroup_start_cycles: 0,
-      barrier_cycles: 0,
-      clock: { nominal_Hz: clock_Hz, min_Hz: clock_Hz, voltage_floor: 1 },
-      power_cap_W: Number.POSITIVE_INFINITY,
-      static_W: 0,
-    },
+    cores: bareCores(places),
+    control: bareControl(clock_Hz),
     arrays: [{ unit: arithmetic.name, levels }],
     max_peers: 1,
   };
