@@ -2,7 +2,7 @@
 import { CHAIN, countOf, operationsOf, ROUNDS, roundsOf, VALUES } from './arithmetic.js';
 import { countsOf, MANY, WORK } from './dispatch.js';
 import { BARE_TURNS, FEW, MANY_ACCESSES, ONCE, onceLanes, TURNS, WAYS, WIDTHS } from './in-order.js';
-import type { Times } from './measure.js';
+import { atLeast, type Times } from './measure.js';
 import { ACCESSES as MEMORY_ACCESSES } from './memory.js';
 import { ACCESSES, BARRIERS } from './near.js';
 import { laneCounts, type Setup } from './setup.js';
@@ -114,7 +114,7 @@ function inOrder(t: Times, onceGroups: number, cost: (id: string) => number, bar
     for (const way of ['load', 'store']) {
       const id = (n: number): string => `once ${way} ${width} ${n}`;
       const [least, most] = ONCE;
-      const long = t.run(id(most)) - t.run('dispatch');
+      const long = t.work(id(most));
       out[`once ${way} ${width}`] =
         atLeast((t.run(id(most)) - t.run(id(least))) / (most - least), long / most) / onceGroups;
     }
@@ -131,18 +131,15 @@ function inOrder(t: Times, onceGroups: number, cost: (id: string) => number, bar
 /** Speed-up of many workgroups over one. */
 export function coresOf(setup: Setup, t: Times): number {
   const launch = t.fastest('dispatch');
-  const one = t.fastest('occupancy 1') - launch;
+  const work = (id: string) => atLeast(t.fastest(id) - launch, t.fastest(id));
+  const one = work('occupancy 1');
   let most = 1;
   for (const n of countsOf(setup)) {
     const id = `occupancy ${n}`;
-    if (t.has(id)) most = Math.max(most, (n * one) / (t.fastest(id) - launch));
+    if (t.has(id)) most = Math.max(most, (n * one) / work(id));
   }
   return Math.max(1, Math.round(most));
 }
-
-/** Noise may make a small difference vanish or turn; then it is this share of what it is a part of. */
-const LEAST_SHARE = 0.01;
-const atLeast = (x: number, of = 1e-9): number => Math.max(x, LEAST_SHARE * of);
 
 /** Least squares through (x, y), relative to y, neither part below 0. */
 export function line(x: readonly number[], y: readonly number[]): { at0: number; slope: number } {

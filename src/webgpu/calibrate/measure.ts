@@ -29,6 +29,10 @@ export interface Sampled {
 }
 export type Samples = ReadonlyMap<string, Sampled>;
 
+/** Noise may make a small difference vanish or turn; then it is this share of what it is a part of. */
+const LEAST_SHARE = 0.01;
+export const atLeast = (x: number, of = 1e-9): number => Math.max(x, LEAST_SHARE * of);
+
 const QUANTILE = 0.1;
 const FIRST_ITERATIONS = 200;
 
@@ -104,9 +108,15 @@ export class Times {
     return Math.min(...this.of(id).rounds.flat());
   }
 
+  /** Seconds of one run, the dispatch left out. */
+  work(id: string): number {
+    const run = this.run(id);
+    return atLeast(run - this.run('dispatch'), run);
+  }
+
   /** Seconds of one iteration, the dispatch left out. */
   iteration(id: string): number {
-    return Math.max(0, this.run(id) - this.run('dispatch')) / this.of(id).iterations;
+    return this.work(id) / this.of(id).iterations;
   }
 
   private of(id: string): Sampled {

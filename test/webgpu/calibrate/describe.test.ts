@@ -1,3 +1,6 @@
+import fc from 'fast-check';
+import { unsafeUniformIntDistribution } from 'pure-rand/distribution/UnsafeUniformIntDistribution';
+import { xoroshiro128plus } from 'pure-rand/generator/XoroShiro';
 import { expect, describe as group, it } from 'vitest';
 import { findFile } from '../../../src/cli/files.js';
 import { loadMachine } from '../../../src/machine/load.js';
@@ -79,6 +82,20 @@ it('disturbances of half of the samples change no figure by more than the spread
     const pair = [x, y].map((m, i) => ({ value: m.fields.get(path)!.value, spread: [a, b][i]!.spread[path]! }));
     expect(agree(pair[0]!, pair[1]!), `${path}: ${pair[0]!.value} ± ${spread}, ${pair[1]!.value}`).toBe(true);
   }
+});
+
+it.each([true, false])('however busy the computer, what is written loads (CPU: %s)', async (cpu) => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer(), fc.double({ min: 0.5, max: 6, noNaN: true }), async (seed, worst) => {
+      const random = xoroshiro128plus(seed);
+      // times up to e^worst as long, each on its own
+      const noise = () => Math.exp((worst * unsafeUniformIntDistribution(0, 1000, random)) / 1000);
+      const measured = await measureDevice(madeUp(cpu, noise), { quick: true });
+      for (const [path, { value }] of (await load(describe(measured, { name: 'busy', date: '2026-01-31' }))).fields)
+        expect(value, path).toBeGreaterThanOrEqual(0);
+    }),
+    { numRuns: 50 },
+  );
 });
 
 it('a made-up GPU becomes a gpu, with what WebGPU does not tell assumed', async () => {
