@@ -32,16 +32,18 @@ export async function calibrateMeasured(options: CalibrateMeasuredOptions): Prom
   if (options.machine === undefined) throw new InputError('--measured needs -m: the machine it was measured on');
   const found = findMachine(options.machine);
   const source = await openMachineSource(options.machine);
+  const fitted = Object.entries(FAMILIES).flatMap(([name, f]) => (f.calibratable.length > 0 ? [`'${name}'`] : []));
   if (FAMILIES[source.family].calibratable.length === 0)
     throw new InputError(
-      `machines of the family '${source.family}' have no constants to fit to measured times`,
+      `machines of the family '${source.family}' have no constants to fit to measured times; those of ${fitted} have`,
       found.file,
     );
-  const { samples, skipped } = samplesOf(
+  const { samples, skipped, reasons } = samplesOf(
     options.measured.map((file) => ({ file, text: readText(file), device: options.device })),
   );
   if (samples.length === 0)
-    throw new InputError('no row of the tables is a call that can be simulated', options.measured[0]);
+    throw new InputError(`no row is a call that can be simulated: ${reasons}`, options.measured.join(', '));
+  if (skipped > 0) note(options, `left out ${reasons}`);
   const seed = options.seed ?? 0;
   const date = new Date().toISOString().slice(0, 10);
   const progress = await startProgress('calibrating', STEPS, options);

@@ -6,11 +6,13 @@
  * pass, attention embeds positions and writes the cache first.
  */
 import { asDType, bytesOf, type DType } from '../base/dtype.js';
+import { InputError } from '../base/errors.js';
 import type { Context } from '../engine/types.js';
 import type { Pins } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import type { Activation, ElementwiseFn, Op, OpOf } from '../workload/op.js';
 import { decodeKernel, decodePins, prefillPins } from './attention-kernels.js';
+import { positive, type Row, type Skip, secondsOf, textOf, unknown, whole } from './fields.js';
 import { blockScaledPins, fourBitPins, weightOnlyPins } from './gemm-kernels.js';
 import { layerNormPins, type NamedLaunch, sgemmPins, softmaxPins } from './named-kernels.js';
 import { diffusionRow, energyRow, phasesRow, type Served } from './served.js';
@@ -36,28 +38,16 @@ export interface Step {
   readonly op: Op;
   readonly pins?: Pins;
 }
-export type Row = Readonly<Record<string, string>>;
-export type Skip = { readonly skip: string };
-
-export interface TableKind {
+/** A row is a call, or says something of a whole model. */
+export type TableKind = {
   readonly name: string;
   readonly columns: readonly string[];
-  call(row: Row): Call | Skip;
-  /** Instead of a call: what a row says of a whole model. */
-  readonly served?: (row: Row) => Served | Skip;
-}
+} & (
+  | { readonly call: (row: Row) => Call | Skip; readonly served?: undefined }
+  | { readonly served: (row: Row) => Served | Skip; readonly call?: undefined }
+);
 
 const base = { id: 'op', repeat: 1, deps: [] as string[] };
-const int = (row: Row, key: string): number => {
-  const v = Number(row[key]);
-  if (!Number.isInteger(v) || v < 0) throw new Error(`column ${key} is '${row[key]}', expected a whole number`);
-  return v;
-};
-const ms = (row: Row, key = 'latency_ms'): number => {
-  const v = Number(row[key]);
-  if (!(v > 0)) throw new Error(`column ${key} is '${row[key]}', expected a positive number`);
-  return v * 1e-3;
-};
 
 const elementwise = (name: string, fn: ElementwiseFn, n: number, dtype: DType, out?: DType): Op => ({
   ...base,
@@ -161,6 +151,9 @@ const GEMM_FORMATS: Record<string, Format> = {
   },
 };
 
+/** What other tables call them. */
+const SPELLINGS: Readonly<Record<string, string>> = { bf16: 'bfloat16', fp16: 'float16', half: 'float16' };
+
 /** Weights rotate through up to six copies, activations are the same every time. */
 function gemmContext(op: OpOf<'matmul'>, launch: 'graph' | 'eager'): Context {
   const weight = op.k * op.n * bytesOf(op.b);
@@ -183,9 +176,9 @@ const warm = (bytes: number, launch: 'graph' | 'eager' = 'graph'): Context => ({
 });
 
 function gemmRow(format: string, row: Row): Call | Skip {
-  const f = GEMM_FORMATS[format];
-  if (!f) return { skip: `unknown GEMM format '${format}' (known: ${Object.keys(GEMM_FORMATS).join(', ')})` };
-  const [m, n, k] = [int(row, 'm'), int(row, 'n'), int(row, 'k')];
+  const f = GEMM_FORMATS[SPELLINGS[format] ?? format];
+  if (!f) return unknown('GEMM format', format, Object.keys(GEMM_FORMATS));
+  const [m, n, k] = [whole(row, 'm'), whole(row, 'n'), whole(row, 'k')];
   const op: OpOf<'matmul'> = { ...matmul(1, m, n, k, f.a, f.b, 'bf16'), ...(f.block_scaled && { block_scaled: true }) };
   const before = f.before(m, k);
   const { pins } = f;
@@ -193,22 +186,30 @@ function gemmRow(format: string, row: Row): Call | Skip {
     ops: [...before, op],
     ...(pins && { steps: (machine) => [...before.map((b) => ({ op: b })), { op, pins: pins(op, machine) }] }),
     context: gemmContext(op, f.eager ? 'eager' : 'graph'),
-    measured_s: ms(row),
+    measured_s: secondsOf(row),
     group: 'gemm',
     dtype: format,
-    power_W: row['power_w'] ? Number(row['power_w']) : undefined,
+    power_W: row['power_w'] ? positive(row, 'power_w') : undefined,
   };
 }
 
+const ATTENTION_FORMATS = ['bfloat16', 'float16', 'fp8', 'fp8_block', 'int8'];
+
 function attentionRow(row: Row, decode: boolean): Call | Skip {
-  const q = asDType(row['attn_dtype'] ?? '');
-  const kv = asDType(row['kv_cache_dtype'] ?? '');
-  if (!q || !kv) return { skip: `unknown dtype '${row['attn_dtype']}' or '${row['kv_cache_dtype']}'` };
-  const batch = int(row, 'batch_size');
-  const [heads, kv_heads, head_dim] = [int(row, 'num_heads'), int(row, 'num_key_value_heads'), int(row, 'head_dim')];
-  const window = int(row, 'window_size');
-  const q_len = decode ? 1 : int(row, 'isl');
-  const kv_len = decode ? int(row, 'isl') + int(row, 'step') : q_len;
+  const q = asDType(textOf(row, 'attn_dtype'));
+  const kv = asDType(textOf(row, 'kv_cache_dtype'));
+  if (!q || !kv) return unknown('number format', textOf(row, q ? 'kv_cache_dtype' : 'attn_dtype'), ATTENTION_FORMATS);
+  const batch = whole(row, 'batch_size');
+  const [heads, kv_heads, head_dim] = [
+    whole(row, 'num_heads'),
+    whole(row, 'num_key_value_heads'),
+    whole(row, 'head_dim'),
+  ];
+  const window = whole(row, 'window_size', 0);
+  if (heads % kv_heads !== 0)
+    throw new InputError(`num_heads ${heads} is no multiple of num_key_value_heads ${kv_heads}`);
+  const q_len = decode ? 1 : whole(row, 'isl');
+  const kv_len = decode ? whole(row, 'isl') + whole(row, 'step', 0) : q_len;
   const rows = batch * q_len;
   const attention: OpOf<'attention'> = {
     ...base,
@@ -259,7 +260,7 @@ function attentionRow(row: Row, decode: boolean): Call | Skip {
         ? decodeSteps(prepare, attention, machine)
         : [{ op: lengths }, { op: rotary }, { op: append }, { op: attention, pins: prefillPins(attention, machine) }],
     context: warm(bytes),
-    measured_s: ms(row),
+    measured_s: secondsOf(row),
     group: decode ? 'decode attention' : 'prefill attention',
     dtype: `${row['attn_dtype']}/${row['kv_cache_dtype']}`,
   };
@@ -281,8 +282,8 @@ function launchOf(row: Row): NamedLaunch | undefined {
   if (!row['kernel'] || row['grid_x'] === undefined) return undefined;
   return {
     kernel: row['kernel'],
-    grid: [int(row, 'grid_x'), int(row, 'grid_y'), int(row, 'grid_z')],
-    block_x: int(row, 'block_x'),
+    grid: [whole(row, 'grid_x'), whole(row, 'grid_y'), whole(row, 'grid_z')],
+    block_x: whole(row, 'block_x'),
   };
 }
 
@@ -302,12 +303,15 @@ function named(
   };
 }
 
+const PRODUCTS = ['linear', 'bmm'];
+
 /** GPUs of the fp32 tables: no tensor cores, PyTorch, launches back to back. */
 function fp32Row(row: Row): Call | Skip {
-  const op = row['op'] ?? '';
-  const common = { measured_s: ms(row), dtype: 'fp32', device: row['device'] };
+  const op = textOf(row, 'op');
+  const common = { measured_s: secondsOf(row), dtype: 'fp32', device: row['device'] };
   if (row['M'] !== undefined) {
-    const [batch, m, k, n] = [int(row, 'B'), int(row, 'M'), int(row, 'N'), int(row, 'K')];
+    if (!PRODUCTS.includes(op)) return unknown('op', op, PRODUCTS);
+    const [batch, m, k, n] = [whole(row, 'B'), whole(row, 'M'), whole(row, 'N'), whole(row, 'K')];
     const mm =
       op === 'linear'
         ? matmul(1, batch * m, n, k, 'fp32', 'fp32', 'fp32')
@@ -319,7 +323,7 @@ function fp32Row(row: Row): Call | Skip {
       group: op,
     };
   }
-  const [rows, cols] = [int(row, 'B'), int(row, 'H')];
+  const [rows, cols] = [whole(row, 'B'), whole(row, 'H')];
   const context = warm(8 * rows * cols);
   if (op === 'softmax') {
     const softmax: OpOf<'softmax'> = { ...base, kind: 'softmax', name: op, rows, cols, dtype: 'fp32' };
@@ -340,7 +344,8 @@ function fp32Row(row: Row): Call | Skip {
   }
   // addu, mulu …: the second operand is one number, so one array is read (PyTorch squares for pow with an exponent of 2)
   const fn = (op === 'true_div' ? 'div' : (UNARY[op] ?? op)) as ElementwiseFn;
-  if (!FP32_ELEMENTWISE.has(fn)) return { skip: `unknown op '${op}'` };
+  if (!FP32_ELEMENTWISE.has(fn))
+    return unknown('op', op, ['softmax', 'ln', 'true_div', ...Object.keys(UNARY), ...FP32_ELEMENTWISE]);
   return { ...common, ops: [elementwise(op, fn, rows * cols, 'fp32')], context, group: 'elementwise' };
 }
 const UNARY: Readonly<Record<string, ElementwiseFn>> = { addu: 'scale', mulu: 'scale', divu: 'scale', powu: 'scale' };
@@ -363,11 +368,18 @@ const FP32_ELEMENTWISE = new Set<string>([
 const OPERATOR_HOST_S = 20e-6;
 
 function operatorRow(row: Row): Call | Skip {
-  const kernel = row['kernel'] ?? '';
-  const [d0, d1, d2] = [int(row, 'dim0'), Number(row['dim1'] || 0), Number(row['dim2'] || 0)];
-  const value = Number(row['value']);
+  const kernel = textOf(row, 'kernel');
+  const named = OPERATORS.find((name) => kernel.startsWith(name));
+  if (!named) return unknown('kernel', kernel, OPERATORS);
+  const d0 = whole(row, 'dim0');
+  const d1 = named === 'gelu' ? 1 : whole(row, 'dim1');
+  const value = positive(row, 'value');
+  const unit = named === 'matmul' ? 'ms' : 'Gelem_per_s';
+  if (textOf(row, 'unit') !== unit)
+    throw new InputError(`column unit is '${row['unit']}', expected ${unit} for ${named}`);
   const common = { dtype: 'fp16', host_s: OPERATOR_HOST_S };
-  if (kernel.startsWith('matmul'))
+  if (named === 'matmul') {
+    const d2 = whole(row, 'dim2');
     return {
       ...common,
       ops: [matmul(1, d0, d2, d1, 'fp16', 'fp16', 'fp16')],
@@ -375,10 +387,11 @@ function operatorRow(row: Row): Call | Skip {
       measured_s: value * 1e-3,
       group: 'matmul',
     };
-  const elements = kernel.startsWith('gelu') ? d0 : d0 * d1;
+  }
+  const elements = d0 * d1;
   const measured_s = elements / (value * 1e9);
   const context = warm(4 * elements);
-  if (kernel.startsWith('softmax'))
+  if (named === 'softmax')
     return {
       ...common,
       ops: [{ ...base, kind: 'softmax', name: kernel, rows: d0, cols: d1, dtype: 'fp16' }],
@@ -386,7 +399,7 @@ function operatorRow(row: Row): Call | Skip {
       measured_s,
       group: 'softmax',
     };
-  if (kernel.startsWith('layernorm'))
+  if (named === 'layernorm')
     return {
       ...common,
       ops: [
@@ -396,12 +409,9 @@ function operatorRow(row: Row): Call | Skip {
       measured_s,
       group: 'layernorm',
     };
-  if (kernel.startsWith('gelu'))
-    return { ...common, ops: [elementwise(kernel, 'gelu', d0, 'fp16')], context, measured_s, group: 'gelu' };
-  return { skip: `unknown kernel '${kernel}'` };
+  return { ...common, ops: [elementwise(kernel, 'gelu', d0, 'fp16')], context, measured_s, group: 'gelu' };
 }
-
-const notACall = (): Skip => ({ skip: 'a whole model' });
+const OPERATORS = ['matmul', 'softmax', 'layernorm', 'gelu'] as const;
 
 /** In the order they are tried: the first whose columns are all there. */
 export const TABLES: readonly TableKind[] = [
@@ -439,7 +449,7 @@ export const TABLES: readonly TableKind[] = [
   {
     name: 'gemm',
     columns: ['gemm_dtype', 'm', 'n', 'k', 'latency_ms'],
-    call: (r) => gemmRow(r['gemm_dtype'] ?? '', r),
+    call: (r) => gemmRow(textOf(r, 'gemm_dtype'), r),
   },
   {
     name: 'gemm power',
@@ -452,19 +462,16 @@ export const TABLES: readonly TableKind[] = [
   {
     name: 'model phases',
     columns: ['model', 'prompt_size', 'batch_size', 'token_size', 'prompt_time', 'token_time', 'tensor_parallel'],
-    call: notACall,
     served: phasesRow,
   },
   {
     name: 'model energy',
     columns: ['model_id', 'num_gpus', 'avg_batch_size', 'avg_output_len', 'energy_per_token_joules', 'median_itl_ms'],
-    call: notACall,
     served: energyRow,
   },
   {
     name: 'diffusion energy',
     columns: ['model_id', 'num_gpus', 'batch_size', 'batch_latency_s', 'avg_power_watts', 'inference_steps'],
-    call: notACall,
     served: diffusionRow,
   },
 ];

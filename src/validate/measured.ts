@@ -4,9 +4,10 @@ import { InputError } from '../base/errors.js';
 import { Mapper } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import type { Trace } from '../workload/op.js';
-import type { Call, Row, Skip, TableKind } from './calls.js';
+import type { Call, TableKind } from './calls.js';
+import type { Row, Skip } from './fields.js';
 import { ModelRuns, servedCsv } from './model-runs.js';
-import { callOf, isInfeasible, type Mapped, mapCall, predictCall, readTable, timeOf } from './predict.js';
+import { isInfeasible, type Mapped, mapCall, predictCall, readRows, readTable, reasonsOf, timeOf } from './predict.js';
 import type { Served } from './served.js';
 import { ASSUMED_SPREAD, classesOf, intervalOf, type SpreadTable } from './spread.js';
 import { type Errors, errorsOf, kendallTau } from './statistics.js';
@@ -96,52 +97,36 @@ export function predictTable(
   file: string,
   machine: ResourceGraph,
   options: MeasuredOptions = {},
-): { rows: MeasuredRow[]; kind: TableKind; columns: string[] } {
-  const { kind, rows, columns } = readTable(text, file);
+): { rows: MeasuredRow[]; kind: TableKind; columns: readonly string[] } {
+  const table = readTable(text, file);
+  const { kind, columns } = table;
   const mapper = options.mapper ?? new Mapper();
-  if (kind.served) return { rows: servedRows(rows, kind.served, file, machine, mapper, options), kind, columns };
-  const out = rows.map((row, i): MeasuredRow => {
-    options.onProgress?.(i, rows.length);
-    const call = callOf(kind, row, `${file}:${i + 2}`, options.device);
-    if ('skip' in call) return { row, skip_reason: call.skip };
-    try {
-      return predictRow(row, call, machine, mapper, options.spread ?? ASSUMED_SPREAD);
-    } catch (e) {
-      if (isInfeasible(e)) return { row, group: call.group, dtype: call.dtype, skip_reason: e.message };
-      throw e;
-    }
-  });
-  return { rows: out, kind, columns };
-}
-
-/** A MeasuredRow for each figure of each row. */
-function servedRows(
-  rows: readonly Row[],
-  served: NonNullable<TableKind['served']>,
-  file: string,
-  machine: ResourceGraph,
-  mapper: Mapper,
-  options: MeasuredOptions,
-): MeasuredRow[] {
-  const model = new ModelRuns(machine, mapper, options.open);
-  return rows.flatMap((row, i): MeasuredRow[] => {
-    options.onProgress?.(i, rows.length);
-    let s: Served | Skip;
-    try {
-      s = served(row);
-    } catch (e) {
-      throw new InputError((e as Error).message, `${file}:${i + 2}`);
-    }
-    if ('skip' in s) return [{ row, skip_reason: s.skip }];
-    if (s.device && options.device && s.device !== options.device)
-      return [{ row, skip_reason: `measured on ${s.device}` }];
-    try {
-      return model.figuresOf(row, s).map((r) => withInterval(r, options.spread ?? ASSUMED_SPREAD));
-    } catch (e) {
-      if (isInfeasible(e)) return [{ row, group: s.group, skip_reason: e.message }];
-      throw e;
-    }
-  });
+  const spread = options.spread ?? ASSUMED_SPREAD;
+  const predicted = <T extends { group: string; dtype?: string; device?: string }>(
+    read: readonly (T | Skip)[],
+    predict: (row: Row, item: T) => MeasuredRow[],
+  ): MeasuredRow[] =>
+    read.flatMap((item, i): MeasuredRow[] => {
+      options.onProgress?.(i, read.length);
+      const row = table.rows[i]!;
+      if ('skip' in item) return [{ row, skip_reason: item.skip }];
+      try {
+        return predict(row, item);
+      } catch (e) {
+        if (isInfeasible(e)) return [{ row, group: item.group, dtype: item.dtype, skip_reason: e.message }];
+        throw e;
+      }
+    });
+  if (kind.served) {
+    const model = new ModelRuns(machine, mapper, options.open);
+    const rows = predicted<Served>(readRows(table, kind.served, options.device), (row, s) =>
+      model.figuresOf(row, s).map((r) => withInterval(r, spread)),
+    );
+    return { rows, kind, columns };
+  }
+  const calls = readRows(table, kind.call, options.device);
+  if (calls.every((c) => 'skip' in c)) throw new InputError(`nothing can be predicted: ${reasonsOf(calls)}`, file);
+  return { rows: predicted<Call>(calls, (row, c) => [predictRow(row, c, machine, mapper, spread)]), kind, columns };
 }
 
 export function predictRow(

@@ -6,7 +6,7 @@ import type { Simulation } from '../engine/simulation.js';
 import type { Mapper } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import type { Trace } from '../workload/op.js';
-import type { Row } from './calls.js';
+import type { Row } from './fields.js';
 import type { MeasuredRow } from './measured.js';
 import type { Served } from './served.js';
 

@@ -1,7 +1,6 @@
 /** Rows of measured tables as calls, and a call predicted on a machine. */
-import { csvParse } from 'd3-dsv';
 import { bytesOf } from '../base/dtype.js';
-import { InfeasibleError, InputError, TilewrightError } from '../base/errors.js';
+import { InfeasibleError, InputError, nearestName, TilewrightError } from '../base/errors.js';
 import { runBound } from '../engine/bound.js';
 import { evaluateLaunches, inSequence, runLaunches } from '../engine/run.js';
 import type { Context, RunResult } from '../engine/types.js';
@@ -9,40 +8,75 @@ import type { Launch } from '../kernel/kernel.js';
 import type { Choice, Mapper } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import { compulsoryBytesOf, flopsOf, type Op } from '../workload/op.js';
-import { type Call, type Row, type Skip, type Step, TABLES, type TableKind } from './calls.js';
+import { type Call, type Step, TABLES, type TableKind } from './calls.js';
+import { readCsv } from './csv.js';
+import type { Row, Skip } from './fields.js';
+
+/** A table that is understood, and where each of its rows stands. */
+export interface MeasuredTable {
+  readonly kind: TableKind;
+  readonly rows: readonly Row[];
+  readonly places: readonly string[];
+  readonly columns: readonly string[];
+}
 
 /** @throws InputError with file and line for a table that is not understood */
-export function readTable(text: string, file: string): { kind: TableKind; rows: Row[]; columns: string[] } {
-  const parsed = csvParse(text);
-  const columns = parsed.columns;
-  if (parsed.length === 0) throw new InputError('the table has no rows', file);
+export function readTable(text: string, file: string): MeasuredTable {
+  const { columns, rows } = readCsv(text, file);
   const kind = TABLES.find((t) => t.columns.every((c) => columns.includes(c)));
-  if (!kind) {
-    const near = [...TABLES].sort((a, b) => missing(a, columns).length - missing(b, columns).length)[0]!;
-    throw new InputError(
-      `columns are ${columns.join(', ')}; nearest known table '${near.name}' also needs ${missing(near, columns).join(', ')}`,
-      `${file}:1`,
-    );
-  }
-  return { kind, rows: parsed as unknown as Row[], columns };
+  if (!kind) throw notATable(columns, `${file}:1`);
+  return {
+    kind,
+    rows: rows.map(({ values }) => Object.fromEntries(columns.map((name, i) => [name, values[i]!]))),
+    places: rows.map(({ line }) => `${file}:${line}`),
+    columns,
+  };
+}
+
+function notATable(columns: readonly string[], place: string): InputError {
+  const near = [...TABLES].sort((a, b) => missing(a, columns).length - missing(b, columns).length)[0]!;
+  const others = columns.filter((c) => !near.columns.includes(c));
+  const needed = missing(near, columns).map((name) => {
+    const written = nearestName(name, others);
+    return written === undefined ? name : `${name} (is that '${written}'?)`;
+  });
+  return new InputError(
+    `columns are ${columns.join(', ')}; the nearest known table '${near.name}' also needs ${needed.join(', ')}`,
+    place,
+  );
 }
 
 const missing = (t: TableKind, columns: readonly string[]): string[] => t.columns.filter((c) => !columns.includes(c));
 
 /**
- * The call of a row, or why it is left out; `device`: only rows whose column of that name says so.
+ * What `read` makes of each row, or why it is left out; `device`: only rows whose column of that name says so. All rows
+ * are read before the first is predicted, so that what is wrong with the last is said at once.
  * @throws InputError with file and line
  */
-export function callOf(kind: TableKind, row: Row, place: string, device?: string): Call | Skip {
-  let call: Call | Skip;
-  try {
-    call = kind.call(row);
-  } catch (e) {
-    throw new InputError((e as Error).message, place);
-  }
-  if (!('skip' in call) && call.device && device && call.device !== device)
-    return { skip: `measured on ${call.device}` };
-  return call;
+export function readRows<T extends { readonly device?: string }>(
+  { rows, places }: MeasuredTable,
+  read: (row: Row) => T | Skip,
+  device?: string,
+): (T | Skip)[] {
+  return rows.map((row, i) => {
+    try {
+      const made = read(row);
+      if ('skip' in made || device === undefined || (made.device ?? device) === device) return made;
+      return { skip: `measured on ${made.device}` };
+    } catch (e) {
+      throw e instanceof InputError ? new InputError(e.message, places[i]) : e;
+    }
+  });
+}
+
+/** Why rows were left out, the most frequent reason first. */
+export function reasonsOf(skips: readonly (Skip | object)[]): string {
+  const count = new Map<string, number>();
+  for (const s of skips) if ('skip' in s) count.set(s.skip, (count.get(s.skip) ?? 0) + 1);
+  return [...count]
+    .sort((a, b) => b[1] - a[1])
+    .map(([reason, n]) => `${n} row${n === 1 ? '' : 's'}: ${reason}`)
+    .join('; ');
 }
 
 /** A call with what was picked for each of the ops that it runs; the main op's stands last. */

@@ -6,7 +6,8 @@
  * output. Tables that leave the prompt out get PROMPT_TOKENS (assumed: a short chat or exam question); prompts' own
  * work is spread over the tokens that follow them. The host's work between steps is not simulated.
  */
-import type { Row, Skip } from './calls.js';
+import { InputError } from '../base/errors.js';
+import { positive as number, type Row, type Skip } from './fields.js';
 
 export interface Figure {
   readonly quantity: 'prompt time' | 'time per token' | 'energy per token' | 'power';
@@ -38,12 +39,6 @@ const MODELS: Readonly<Record<string, string>> = {
 
 export const PROMPT_TOKENS = 256;
 
-const number = (row: Row, key: string): number => {
-  const v = Number(row[key]);
-  if (!(v > 0)) throw new Error(`column ${key} is '${row[key]}', expected a positive number`);
-  return v;
-};
-
 /** Prompt and token times of one model by tensor parallelism (splitwise-sim: vLLM of 2023, kernels launched one by one). */
 export function phasesRow(row: Row): Served | Skip {
   const model = MODELS[row['model'] ?? ''];
@@ -70,8 +65,7 @@ export function energyRow(row: Row): Served | Skip {
   const model = MODELS[row['model_id'] ?? ''];
   if (!model) return { skip: `no shipped model is '${row['model_id']}'` };
   const devices = number(row, 'num_gpus');
-  const layout = JSON.parse(row['parallelization'] || '{}') as { tensor_parallel?: number; expert_parallel?: number };
-  const tp = layout.tensor_parallel ?? 1;
+  const tp = tensorParallel(row);
   if (tp !== devices) return { skip: `${devices} GPUs are not in tensor parallel alone` };
   const batch = Math.max(1, Math.round(number(row, 'avg_batch_size')));
   const output = number(row, 'avg_output_len');
@@ -91,6 +85,20 @@ export function energyRow(row: Row): Served | Skip {
       { quantity: 'power', unit: 'W', measured: number(row, 'avg_power_watts') },
     ],
   };
+}
+
+function tensorParallel(row: Row): number {
+  const text = row['parallelization'] || '{}';
+  let layout: { tensor_parallel?: unknown } | null;
+  try {
+    layout = JSON.parse(text);
+  } catch {
+    throw new InputError(`column parallelization is '${text}', expected JSON such as {"tensor_parallel": 2}`);
+  }
+  const tp = layout?.tensor_parallel ?? 1;
+  if (!Number.isInteger(tp) || Number(tp) < 1)
+    throw new InputError(`tensor_parallel in column parallelization is '${tp}', expected a whole number ≥ 1`);
+  return Number(tp);
 }
 
 /** Images and videos: told by its columns, but no diffusion model is shipped. */

@@ -15,14 +15,15 @@ import { boundsOf, type Constant, constantsOf, valueAt } from '../../machine/cal
 import { FAMILIES } from '../../machine/family.js';
 import type { ResourceGraph } from '../../machine/graph.js';
 import { type Machine, type MachineSource, resolveMachine } from '../../machine/load.js';
-import type { Call, Row } from '../calls.js';
+import type { Call } from '../calls.js';
+import type { Row, Skip } from '../fields.js';
 import { type MeasuredRow, predictRow } from '../measured.js';
-import { callOf, isInfeasible, type Mapped, mapCall, readTable, timeOf } from '../predict.js';
+import { isInfeasible, type Mapped, mapCall, readRows, readTable, reasonsOf, timeOf } from '../predict.js';
 import { ASSUMED_SPREAD, classesOf } from '../spread.js';
 import { curvatureAt, leastSquares, type Problem } from './least-squares.js';
 import { type Part, splitRows } from './split.js';
 
-export interface MeasuredTable {
+export interface TableFile {
   readonly file: string;
   readonly text: string;
   /** Only rows whose `device` column says so. */
@@ -73,19 +74,20 @@ export interface Calibrated {
   readonly test: readonly MeasuredRow[];
 }
 
-/** Rows of tables as calls, those that cannot be read as such left out. @throws InputError */
-export function samplesOf(tables: readonly MeasuredTable[]): { samples: Sample[]; skipped: number } {
+/** Rows of tables as calls, those that cannot be read as such left out, and why. @throws InputError */
+export function samplesOf(tables: readonly TableFile[]): { samples: Sample[]; skipped: number; reasons: string } {
   const samples: Sample[] = [];
-  let skipped = 0;
+  const skips: Skip[] = [];
   for (const { file, text, device } of tables) {
-    const { kind, rows } = readTable(text, file);
-    rows.forEach((row, i) => {
-      const call = callOf(kind, row, `${file}:${i + 2}`, device);
-      if ('skip' in call) skipped++;
-      else samples.push({ file, row, call });
+    const table = readTable(text, file);
+    const { kind, rows } = table;
+    const calls = kind.call ? readRows(table, kind.call, device) : rows.map(() => ({ skip: 'a whole model' }));
+    calls.forEach((call, i) => {
+      if ('skip' in call) skips.push(call);
+      else samples.push({ file, row: rows[i]!, call });
     });
   }
-  return { samples, skipped };
+  return { samples, skipped: skips.length, reasons: reasonsOf(skips) };
 }
 
 export const stratumOf = ({ call }: Sample): string => `${call.group} ${call.dtype}`;
