@@ -14,7 +14,7 @@ if (!present) {
   console.log('accuracy left as it is: ../shared/measured is absent');
   process.exit(0);
 }
-const { predictSamples, samplesOf, stratumOf } = await import('../dist/validate/calibrate/calibrate.js');
+const { predictSamples, samplesOf, stratumOf } = await import('../dist/validate/calibrate/samples.js');
 const { splitRows } = await import('../dist/validate/calibrate/split.js');
 const { residualsOf } = await import('../dist/validate/calibrate/describe.js');
 const { transferred } = await import('../dist/validate/calibrate/transfer.js');

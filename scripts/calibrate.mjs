@@ -13,7 +13,7 @@ if (!present) {
   console.error('../shared/measured is absent: nothing to calibrate from');
   process.exit(2);
 }
-const { predictSamples, samplesOf, stratumOf } = await import('../dist/validate/calibrate/calibrate.js');
+const { predictSamples, samplesOf, stratumOf } = await import('../dist/validate/calibrate/samples.js');
 const { splitRows } = await import('../dist/validate/calibrate/split.js');
 const { residualsOf } = await import('../dist/validate/calibrate/describe.js');
 const { widestOf } = await import('../dist/validate/spread.js');

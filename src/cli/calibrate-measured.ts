@@ -1,11 +1,14 @@
 /** `tilewright calibrate --measured FILES -m MACHINE`: fits a machine's uncertain constants to measured times. */
+import { availableParallelism } from 'node:os';
 import { dirname, relative, resolve } from 'node:path';
 import { basename } from 'node:path/posix';
 import { InputError } from '../base/errors.js';
 import { FAMILIES } from '../machine/family.js';
 import { quantity } from '../report/format.js';
-import { type Calibrated, calibrateMachine, samplesOf } from '../validate/calibrate/calibrate.js';
+import { type Calibrated, calibrateMachine } from '../validate/calibrate/calibrate.js';
+import { crewOf } from '../validate/calibrate/crew.js';
 import { describe, insideOf, reportOf, residualsOf } from '../validate/calibrate/describe.js';
+import { samplesOf } from '../validate/calibrate/samples.js';
 import { type MeasuredRow, summarise } from '../validate/measured.js';
 import { spreadOf } from '../validate/spread.js';
 import { findMachine, listMachines, openMachine, openMachineSource } from './files.js';
@@ -22,6 +25,7 @@ export interface CalibrateMeasuredOptions extends CommonOptions {
   readonly device?: string;
   readonly rows: number;
   readonly seed?: number;
+  readonly jobs?: number;
   readonly name?: string;
 }
 
@@ -38,23 +42,27 @@ export async function calibrateMeasured(options: CalibrateMeasuredOptions): Prom
       `machines of the family '${source.family}' have no constants to fit to measured times; those of ${fitted} have`,
       found.file,
     );
-  const { samples, skipped, reasons } = samplesOf(
-    options.measured.map((file) => ({ file, text: readText(file), device: options.device })),
-  );
+  const tables = options.measured.map((file) => ({ file, text: readText(file), device: options.device }));
+  const { samples, skipped, reasons } = samplesOf(tables);
   if (samples.length === 0)
     throw new InputError(`no row is a call that can be simulated: ${reasons}`, options.measured.join(', '));
   if (skipped > 0) note(options, `left out ${reasons}`);
   const seed = options.seed ?? 0;
   const date = new Date().toISOString().slice(0, 10);
   const progress = await startProgress('calibrating', STEPS, options);
+  const crew = await crewOf(source, tables, jobsFor(samples.length, options.jobs));
   const result = await interruptible((signal) =>
     calibrateMachine(source, samples, {
       seed,
       rows: options.rows,
+      crew,
       stopped: () => signal.aborted,
       onProgress: (done, total, text) => progress.update(Math.round((STEPS * done) / total), text),
     }),
-  ).finally(() => progress.stop());
+  ).finally(async () => {
+    progress.stop();
+    await crew.close();
+  });
   const { title } = await openMachine(options.machine);
   const description = describe(result, {
     extends: parentName(found.name, found.path, options.out),
@@ -81,6 +89,11 @@ export async function calibrateMeasured(options: CalibrateMeasuredOptions): Prom
   await emit({ ...options, out: undefined }, { json: () => report, text: () => reportText(report) });
   if (result.interrupted) throw new Interrupted('interrupted: the best constants so far were kept');
 }
+
+/** Samples below which another worker costs more than it brings. */
+const LEAST_SAMPLES = 100;
+const jobsFor = (samples: number, asked?: number): number =>
+  asked ?? Math.max(1, Math.min(availableParallelism(), Math.floor(samples / LEAST_SAMPLES)));
 
 /** Shipped machines are known by name, others by their path from the new file. */
 function parentName(name: string, path: string, out: string | undefined): string {

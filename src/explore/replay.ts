@@ -6,7 +6,8 @@ import { InputError } from '../base/errors.js';
 import { simulate } from '../engine/simulate.js';
 import type { Simulation } from '../engine/simulation.js';
 import { Mapper } from '../kernel/mapper.js';
-import { type Machine, type MachineSource, resolveMachine } from '../machine/load.js';
+import { type Machine, resolveMachine } from '../machine/load.js';
+import { type MachinePack, unpack } from '../machine/pack.js';
 import type { Trace } from '../workload/op.js';
 import { traceOf, type WorkloadSource } from '../workload/source.js';
 import { footprintOf } from '../workload/summary.js';
@@ -21,19 +22,6 @@ export interface Setup {
   /** By the name that the space uses. */
   readonly machines: Readonly<Record<string, MachinePack>>;
   readonly workloads: Readonly<Record<string, WorkloadSource>>;
-}
-
-/** A machine's description as plain data: lines of its file are known by text, so that it can be sent to a worker. */
-export interface MachinePack extends Omit<MachineSource, 'places'> {
-  readonly places: readonly (readonly [path: string, place: string])[];
-}
-
-export function pack(source: MachineSource): MachinePack {
-  return { ...source, places: [...source.places].map(([path, place]) => [path, place()] as const) };
-}
-
-function unpack(packed: MachinePack): MachineSource {
-  return { ...packed, places: new Map(packed.places.map(([path, place]) => [path, () => place])) };
 }
 
 /** Fields of a machine by nested names, in SI units. */

@@ -57,6 +57,23 @@ test(
   SECONDS,
 );
 
+test(
+  'prints and writes the same whatever the number of workers',
+  async () => {
+    const [one, three] = await Promise.all(
+      ['1', '3'].map(async (jobs) => {
+        const out = `jobs-${jobs}.json`;
+        const args = ['--measured', 'times.csv', '-m', 'a100-sxm-80gb', '--rows', '30', '--jobs', jobs, '--json', '-q'];
+        const ran = await run(['calibrate', ...args, '-o', out], { cwd: home });
+        expect(ran).toMatchObject({ code: 0, stderr: '' });
+        return { stdout: ran.stdout, written: readFileSync(join(home, out), 'utf8') };
+      }),
+    );
+    expect(three).toEqual(one);
+  },
+  SECONDS,
+);
+
 test.each<[string, string[], RegExp]>([
   ['no machine', ['--measured', 'times.csv'], /needs -m/],
   ['a machine without a table', ['-m', 'a100-sxm-80gb'], /-m needs --measured/],

@@ -25,6 +25,7 @@ interface Options extends CommonOptions {
   readonly device?: string;
   readonly rows: number;
   readonly seed?: number;
+  readonly jobs?: number;
   readonly quick?: boolean;
 }
 
@@ -47,7 +48,7 @@ export function define(command: Command): void {
     )
     .addHelpText(
       'after',
-      '\nWith --out FILE the machine description goes there, for -m ./FILE; without, it is printed as a table, or with --json\nas { date, adapter, seconds, machine, spread }.\n\nWith --measured, half of the rows may be fitted to, a quarter tells how far predictions are off, a quarter is kept\nfor the report. The description extends the machine and holds the changed numbers and the spread of the residuals.',
+      '\nWith --out FILE the machine description goes there, for -m ./FILE; without, it is printed as a table, or with --json\nas { date, adapter, seconds, machine, spread }.\n\nWith --measured, half of the rows may be fitted to, a quarter tells how far predictions are off, a quarter is kept\nfor the report; --jobs says how many workers predict them. The description extends the machine and holds the changed numbers and the spread of the residuals.',
     )
     .action(async (options: Options) => {
       if (options.name !== undefined && !/^[a-z0-9][a-z0-9._-]*$/.test(options.name))

@@ -7,39 +7,24 @@
  *
  * Constants are few and the same for all rows; nothing is fitted to a shape, a row or a kind of work.
  */
-import { setImmediate } from 'node:timers/promises';
 import { launchTime } from '../../engine/steady/pace.js';
 import type { Context } from '../../engine/types.js';
-import { Mapper } from '../../kernel/mapper.js';
 import { boundsOf, type Constant, constantsOf, valueAt } from '../../machine/calibratable.js';
 import { FAMILIES } from '../../machine/family.js';
-import type { ResourceGraph } from '../../machine/graph.js';
 import { type Machine, type MachineSource, resolveMachine } from '../../machine/load.js';
-import type { Call } from '../calls.js';
-import type { Row, Skip } from '../fields.js';
-import { type MeasuredRow, predictRow } from '../measured.js';
-import { isInfeasible, type Mapped, mapCall, readRows, readTable, reasonsOf, timeOf } from '../predict.js';
-import { ASSUMED_SPREAD, classesOf } from '../spread.js';
+import type { MeasuredRow } from '../measured.js';
+import { classesOf } from '../spread.js';
+import { type Crew, localCrew } from './crew.js';
 import { curvatureAt, leastSquares, type Problem } from './least-squares.js';
+import { type Sample, stratumOf } from './samples.js';
 import { type Part, splitRows } from './split.js';
-
-export interface TableFile {
-  readonly file: string;
-  readonly text: string;
-  /** Only rows whose `device` column says so. */
-  readonly device?: string;
-}
-
-export interface Sample {
-  readonly file: string;
-  readonly row: Row;
-  readonly call: Call;
-}
 
 export interface CalibrateOptions {
   readonly seed: number;
   /** Most rows that constants are fitted to. */
   readonly rows: number;
+  /** Who maps and predicts the samples; this thread when left out. */
+  readonly crew?: Crew;
   readonly onProgress?: (done: number, total: number, note: string) => void;
   readonly stopped?: () => boolean;
 }
@@ -74,24 +59,6 @@ export interface Calibrated {
   readonly test: readonly MeasuredRow[];
 }
 
-/** Rows of tables as calls, those that cannot be read as such left out, and why. @throws InputError */
-export function samplesOf(tables: readonly TableFile[]): { samples: Sample[]; skipped: number; reasons: string } {
-  const samples: Sample[] = [];
-  const skips: Skip[] = [];
-  for (const { file, text, device } of tables) {
-    const table = readTable(text, file);
-    const { kind, rows } = table;
-    const calls = kind.call ? readRows(table, kind.call, device) : rows.map(() => ({ skip: 'a whole model' }));
-    calls.forEach((call, i) => {
-      if ('skip' in call) skips.push(call);
-      else samples.push({ file, row: rows[i]!, call });
-    });
-  }
-  return { samples, skipped: skips.length, reasons: reasonsOf(skips) };
-}
-
-export const stratumOf = ({ call }: Sample): string => `${call.group} ${call.dtype}`;
-
 const ROUNDS = 5;
 /** Constants that no round moves by more than this (standard deviations of their priors) stand. */
 const STILL = 0.02;
@@ -99,10 +66,15 @@ const STILL = 0.02;
 /** Constants, and the rows as mapped with them. */
 interface Round {
   readonly z: readonly number[];
-  readonly mapped: readonly Mapped[];
+  /** Of the crew's choices. */
+  readonly number: number;
+  readonly samples: readonly Sample[];
   readonly weights: Float64Array;
   readonly score: number;
 }
+
+/** Rows that are mapped or predicted between looks at whether to stop, for each worker. */
+const CHUNK = 16;
 
 export async function calibrateMachine(
   source: MachineSource,
@@ -110,24 +82,36 @@ export async function calibrateMachine(
   options: CalibrateOptions,
 ): Promise<Calibrated> {
   const base = await resolveMachine(source);
+  const crew = options.crew ?? localCrew(source, samples);
   const constants = constantsOf(FAMILIES[source.family].calibratable, base.fields);
-  const split = splitRows(samples, stratumOf, options.seed, options.rows);
-  const floors = floorsOf([...split.fit, ...split.spread]);
-  const at = async (z: readonly number[]): Promise<Machine> => resolveMachine(source, settingsOf(constants, z));
-  const problem = (mapped: readonly Mapped[], weights: Float64Array, floors: readonly Floor[]): Problem => {
-    return {
-      weights: [...weights, ...floors.map(() => FLOOR_WEIGHT)],
-      groups: [...mapped.map(({ call }) => `${call.group} ${call.dtype}`), ...floors.map(() => 'floor')],
-      bounds: constants.map(boundsOf),
-      stopped: options.stopped,
-      async residuals(z) {
-        // lets signals and the progress bar through
-        await setImmediate();
-        const { graph } = await at(z);
-        const above = floors.map((f) => Math.max(0, Math.log(launchTime(graph, f.context) / f.least_s)));
-        return Float64Array.from([...residualsOf(mapped, graph), ...above]);
-      },
-    };
+  const ids = samples.map((_, i) => i);
+  const split = splitRows(ids, (i) => stratumOf(samples[i]!), options.seed, options.rows);
+  const floors = floorsOf([...split.fit, ...split.spread].map((i) => samples[i]!));
+  const setOf = (z: readonly number[]) => settingsOf(constants, z);
+  const problem = (round: Omit<Round, 'score'>, floors: readonly Floor[]): Problem => ({
+    weights: [...round.weights, ...floors.map(() => FLOOR_WEIGHT)],
+    groups: [...round.samples.map(stratumOf), ...floors.map(() => 'floor')],
+    bounds: constants.map(boundsOf),
+    stopped: options.stopped,
+    async residuals(z) {
+      const set = setOf(z);
+      const off = await crew.residuals(round.number, set);
+      if (floors.length === 0) return Float64Array.from(off);
+      const { graph } = await resolveMachine(source, set);
+      const above = floors.map((f) => Math.max(0, Math.log(launchTime(graph, f.context) / f.least_s)));
+      return Float64Array.from([...off, ...above]);
+    },
+  });
+  /** In chunks; what is left when stopped stays undone, unless it is `whole`. */
+  const inChunks = async <T>(
+    rows: readonly number[],
+    run: (rows: readonly number[]) => Promise<T[]>,
+    whole = false,
+  ) => {
+    const out: T[] = [];
+    for (let i = 0; i < rows.length && (whole || !options.stopped?.()); i += CHUNK * crew.jobs)
+      out.push(...(await run(rows.slice(i, i + CHUNK * crew.jobs))));
+    return out;
   };
 
   // Choices follow the constants: of the constants that rounds end with, those win that fit best once mapped again.
@@ -136,61 +120,39 @@ export async function calibrateMachine(
   let rounds = 0;
   for (; ; rounds++) {
     options.onProgress?.(rounds, ROUNDS + 1, `mapping ${split.fit.length} rows`);
-    const { graph } = await at(z);
-    const mapped = mapAll(split.fit, graph, options);
+    const set = setOf(z);
+    const fits = await inChunks(split.fit, (rows) => crew.map(rounds, set, rows));
+    const mapped = split.fit.filter((_, i) => fits[i]).map((i) => samples[i]!);
     if (mapped.length === 0 || options.stopped?.()) break;
-    const weights = weightsOf(mapped);
-    const score = meanAbsolute(residualsOf(mapped, graph), weights);
-    if (!best || score < best.score) best = { z, mapped, weights, score };
-    else if (rounds > 1) break;
+    const round = { z, number: rounds, samples: mapped, weights: weightsOf(mapped) };
+    const score = meanAbsolute(await crew.residuals(rounds, set), round.weights);
+    if (!best || score < best.score) {
+      if (best) await crew.forget(best.number);
+      best = { ...round, score };
+    } else if (rounds > 1) break;
     if (rounds === ROUNDS) break;
-    const fit = await leastSquares(problem(mapped, weights, floors), z);
+    const fit = await leastSquares(problem(round, floors), z);
     const moved = Math.max(...fit.z.map((x, j) => Math.abs(x - z[j]!)));
     z = fit.z;
+    if (best.number !== rounds) await crew.forget(rounds);
     if (moved < STILL) break;
   }
   z = best?.z ?? z;
-  const set = settingsOf(constants, z);
-  const machine = await resolveMachine(source, set);
+  const set = setOf(z);
   options.onProgress?.(ROUNDS, ROUNDS + 1, 'testing');
+  const predicted = async (set: readonly string[], rows: readonly number[]): Promise<MeasuredRow[]> =>
+    (await inChunks(rows, (chunk) => crew.predict(set, chunk), true)).filter((row) => row !== undefined);
   return {
-    fitted: best ? await fittedOf(constants, best, problem(best.mapped, best.weights, [])) : [],
+    fitted: best ? await fittedOf(constants, best, problem(best, [])) : [],
     set,
-    machine,
+    machine: await resolveMachine(source, set),
     n: { fit: split.fit.length, spread: split.spread.length, test: split.test.length },
     rounds,
     interrupted: options.stopped?.() ?? false,
-    before: predictSamples(split.test, base.graph),
-    spread: predictSamples(split.spread, machine.graph),
-    test: predictSamples(split.test, machine.graph),
+    before: await predicted([], split.test),
+    spread: await predicted(set, split.spread),
+    test: await predicted(set, split.test),
   };
-}
-
-function mapAll(samples: readonly Sample[], graph: ResourceGraph, { stopped }: CalibrateOptions): Mapped[] {
-  const mapper = new Mapper();
-  const out: Mapped[] = [];
-  for (const { call } of samples) {
-    if (stopped?.()) break;
-    try {
-      out.push(mapCall(call, graph, mapper));
-    } catch (e) {
-      if (!isInfeasible(e)) throw e;
-    }
-  }
-  return out;
-}
-
-/** Predictions of rows, those that fit no kernel left out. */
-export function predictSamples(samples: readonly Sample[], graph: ResourceGraph): MeasuredRow[] {
-  const mapper = new Mapper();
-  return samples.flatMap(({ row, call }) => {
-    try {
-      return [predictRow(row, call, graph, mapper, ASSUMED_SPREAD)];
-    } catch (e) {
-      if (isInfeasible(e)) return [];
-      throw e;
-    }
-  });
 }
 
 /** A launch alone takes less than the shortest call of one kernel: the fit must leave room for it, whatever it does elsewhere. */
@@ -213,22 +175,18 @@ function floorsOf(samples: readonly Sample[]): Floor[] {
   return [...least.values()];
 }
 
-/** log(predicted ÷ measured) */
-const residualsOf = (mapped: readonly Mapped[], graph: ResourceGraph): Float64Array =>
-  Float64Array.from(mapped, (m) => Math.log(timeOf(m, graph) / m.call.measured_s));
-
 /** Correlation of the model's errors among rows of one kind, dtype and size. */
 const ALIKE = 0.05;
 
 /** Rows that are off for the same reason tell less than their number says: Kish's design effect. */
-function weightsOf(mapped: readonly Mapped[]): Float64Array {
-  const keys = mapped.map(({ call }) => `${call.dtype} ${classesOf(call.ops.at(-1)!, call.measured_s)[0]}`);
+function weightsOf(samples: readonly Sample[]): Float64Array {
+  const keys = samples.map(({ call }) => `${call.dtype} ${classesOf(call.ops.at(-1)!, call.measured_s)[0]}`);
   const count = new Map<string, number>();
   for (const key of keys) count.set(key, (count.get(key) ?? 0) + 1);
   return Float64Array.from(keys, (key) => 1 / (1 + (count.get(key)! - 1) * ALIKE));
 }
 
-function meanAbsolute(r: Float64Array, weights: Float64Array): number {
+function meanAbsolute(r: readonly number[], weights: Float64Array): number {
   let sum = 0;
   let total = 0;
   for (let i = 0; i < r.length; i++) {
@@ -241,16 +199,20 @@ function meanAbsolute(r: Float64Array, weights: Float64Array): number {
 const settingsOf = (constants: readonly Constant[], z: readonly number[]): string[] =>
   constants.flatMap((c, j) => (z[j] === 0 ? [] : c.fields.map((f) => `${f.path}=${valueAt(c, f, z[j]!)}`)));
 
-async function fittedOf(constants: readonly Constant[], { z: at, mapped }: Round, problem: Problem): Promise<Fitted[]> {
+async function fittedOf(
+  constants: readonly Constant[],
+  { z: at, samples }: Round,
+  problem: Problem,
+): Promise<Fitted[]> {
   const { covariance, jacobian } = await curvatureAt(problem, at);
   return constants.map((constant, j): Fitted => {
     const column = jacobian[j]!;
     const groups = new Map<string, { sum: number; n: number }>();
     let sum = 0;
-    mapped.forEach(({ call }, i) => {
+    samples.forEach((sample, i) => {
       const s = Math.abs(column[i]!) / constant.sd;
       sum += s;
-      const key = `${call.group} ${call.dtype}`;
+      const key = stratumOf(sample);
       const g = groups.get(key) ?? { sum: 0, n: 0 };
       groups.set(key, { sum: g.sum + s, n: g.n + 1 });
     });
@@ -270,7 +232,7 @@ async function fittedOf(constants: readonly Constant[], { z: at, mapped }: Round
       z,
       prior_sd: constant.sd,
       posterior_sd: sd * constant.sd,
-      sensitivity: sum / mapped.length,
+      sensitivity: sum / samples.length,
       most: most[0],
       ...(partner && { partner }),
       at_bound: z <= least || z >= greatest,

@@ -2,8 +2,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { findFile, openMachine, openMachineSource } from '../../../src/cli/files.js';
 import { loadMachine } from '../../../src/machine/load.js';
-import { type Calibrated, calibrateMachine, samplesOf } from '../../../src/validate/calibrate/calibrate.js';
+import { type Calibrated, calibrateMachine } from '../../../src/validate/calibrate/calibrate.js';
 import { describe as description, insideOf, reportOf } from '../../../src/validate/calibrate/describe.js';
+import { samplesOf } from '../../../src/validate/calibrate/samples.js';
 import { predictTable } from '../../../src/validate/measured.js';
 
 const BASE = 'v100-pcie-32gb';
