@@ -5,7 +5,7 @@
  */
 import type { DType } from '../base/dtype.js';
 import { bytesOf } from '../base/dtype.js';
-import { MATH_FNS, type MathFn } from '../machine/graph.js';
+import { MATH_FNS, type MathFn, type ResourceGraph } from '../machine/graph.js';
 import type { Node } from './barriers.js';
 import {
   type Copy,
@@ -25,7 +25,10 @@ import {
 import { fitBuffers, gridOfStmt, type LanePlan, lanePlan, reductionIn, shareIn } from './lane-plan.js';
 import { gridFor, type LaneGrid, NO_SUBGROUPS, shareOf } from './lanes.js';
 import { leftAfter } from './meeting.js';
+import { type Packed, packedMemory, packedProduct } from './packed.js';
+import { readNarrow } from './stage.js';
 import { type Step, stepsOf } from './steps.js';
+import type { Memory } from './vectors.js';
 
 /** Accesses of one word a lane, and of a vector of four. */
 export interface Accesses {
@@ -85,17 +88,45 @@ const blank = (meeting: boolean): LaneWork => ({
   meeting,
 });
 
-const known = new WeakMap<Program, ProgramWork & { readonly lanes: number; readonly group: number }>();
+export interface Lanes {
+  /** Lanes of a group. */
+  readonly group: number;
+  /** Workgroup memory, which double buffers must fit. */
+  readonly workgroup_B: number;
+  /** One instruction multiplies four packed bytes with four. */
+  readonly bytes: boolean;
+}
 
-/** `group`: lanes of a group; `workgroup_B`: workgroup memory, which double buffers must fit. */
-export function programWork(program: Program, lanes: number, group: number, workgroup_B: number): ProgramWork {
+export const lanesOf = ({ cores, units }: ResourceGraph): Lanes => ({
+  group: cores.lane_group,
+  workgroup_B: cores.shared_per_workgroup_B,
+  bytes: units.some((u) => 'fma:int8' in u.math),
+});
+
+const known = new WeakMap<Program, ProgramWork & { readonly lanes: number; readonly machine: Lanes }>();
+
+export function programWork(program: Program, lanes: number, machine: Lanes): ProgramWork {
+  const { group, workgroup_B, bytes } = machine;
   const old = known.get(program);
-  if (old && old.lanes === lanes && old.group === group) return old;
-  const plan = roomIn(lanePlan(program, lanes, NO_SUBGROUPS), workgroup_B);
-  const body = joined(new Counter(plan, group).walk(stepsOf(plan), false), plan);
-  const work = { groups: Math.ceil(lanes / group), body, lanes, group };
+  const alike = (m: Lanes) => m.group === group && m.workgroup_B === workgroup_B && m.bytes === bytes;
+  if (old && old.lanes === lanes && alike(old.machine)) return old;
+  const narrow = bytes ? readNarrow(program) : { program, dropped: [] };
+  const plan = roomIn(lanePlan(narrow.program, lanes, NO_SUBGROUPS), workgroup_B);
+  const counted = joined(new Counter(plan, machine).walk(stepsOf(plan), false), plan);
+  const body = narrow.dropped.length > 0 ? withBlanks(counted, program.body, new Set(narrow.dropped)) : counted;
+  const work = { groups: Math.ceil(lanes / group), body, lanes, machine };
   known.set(program, work);
   return work;
+}
+
+/** Nothing to do where the statements stand that fill tiles which are not made. */
+function withBlanks(nodes: readonly WorkNode[], stmts: readonly Stmt[], dropped: ReadonlySet<Tile>): WorkNode[] {
+  const rest = nodes.values();
+  return stmts.map((s): WorkNode => {
+    if (s.kind === 'map' && dropped.has(s.out)) return { work: blank(false), before: undefined, body: [] };
+    const n = rest.next().value!;
+    return s.kind === 'loop' ? { ...n, body: withBlanks(n.body, s.body, dropped) } : n;
+  });
 }
 
 function roomIn(plan: LanePlan, workgroup_B: number): LanePlan {
@@ -138,11 +169,16 @@ function merged(parts: readonly LaneWork[]): LaneWork {
 
 class Counter {
   private w = blank(false);
+  private readonly group: number;
+  private readonly packed: ReadonlyMap<Memory, Packed>;
 
   constructor(
     private readonly plan: LanePlan,
-    private readonly group: number,
-  ) {}
+    private readonly machine: Lanes,
+  ) {
+    this.group = machine.group;
+    this.packed = packedMemory(plan.program, plan.vec, plan.atomic);
+  }
 
   walk(nodes: readonly Node<Step>[], around: boolean): Counted[] {
     const out: Counted[] = [];
@@ -241,23 +277,30 @@ class Counter {
     return this.plan.vec.has(x);
   }
 
-  /** n accesses of a tile, when it is in workgroup memory. */
+  /** n accesses of a tile, when it is in workgroup memory; four packed integers are one word. */
   private near(t: Tile, way: 'near_loads' | 'near_stores', n: number, four = false): void {
-    if (t.level === 'shared') this.w[way][four ? 'four' : 'one'] += n;
+    if (t.level === 'shared') this.w[way][four && !this.packed.has(t) ? 'four' : 'one'] += n;
   }
 
-  private far(way: 'far_loads' | 'far_stores', n: number, four: boolean): void {
-    this.w[way][four ? 'four' : 'one'] += n;
+  private far(t: Tensor, way: 'far_loads' | 'far_stores', n: number, four: boolean): void {
+    this.w[way][four && !this.packed.has(t) ? 'four' : 'one'] += n;
   }
 
   private math(fn: MathFn, dtype: DType, n: number): void {
     if (n > 0) this.w.math.push({ fn, dtype, n });
   }
 
-  /** Narrow floats are computed on, and held in registers, as words. */
+  /** Narrow floats are computed on, and held in registers, as words; packed integers are taken from theirs. */
   private convert(from: Tensor | Tile, to: Tensor | Tile, n: number): void {
     const narrow = (x: Tensor | Tile): boolean => !('level' in x && x.level === 'register') && bytesOf(x.dtype) === 2;
     if (narrow(from) !== narrow(to)) this.math('convert', 'fp32', n);
+    if (this.packed.get(from) !== this.packed.get(to)) this.unpack(from, n).unpack(to, n);
+  }
+
+  /** A shift and a mask or a sign for each element of a packed word. */
+  private unpack(x: Tensor | Tile, n: number): this {
+    if (this.packed.has(x)) this.math('int', 'int32', 2 * n);
+    return this;
   }
 
   private divide(by: number, n: number): void {
@@ -283,14 +326,14 @@ class Counter {
       if (!isTile(to)) return;
       if (to.level === 'shared') {
         const { n, vec } = this.cooperative(to, from);
-        this.far('far_loads', n, vec);
+        this.far(from.tensor, 'far_loads', n, vec);
         this.near(to, 'near_stores', n, vec);
         this.convert(from.tensor, to, n * (vec ? 4 : 1));
       } else {
         const vec = this.isVec(from.tensor);
         const { grid } = shareIn(this.plan, to);
         const n = this.visits(to, grid, { vectors: vec });
-        this.far('far_loads', n, vec);
+        this.far(from.tensor, 'far_loads', n, vec);
         this.convert(from.tensor, to, n * (vec ? 4 : 1));
       }
     } else if (!isTile(to)) {
@@ -300,7 +343,7 @@ class Counter {
           ? this.cooperative(from, to).n
           : this.visits(from, shareIn(this.plan, from).grid, { vectors: vec, leader: true });
       this.near(from, 'near_loads', n, vec);
-      this.far('far_stores', n, vec);
+      this.far(to.tensor, 'far_stores', n, vec);
       this.convert(from, to.tensor, n * (vec ? 4 : 1));
     } else this.between(from, to);
   }
@@ -330,7 +373,7 @@ class Counter {
     const grid = gridOfStmt(this.plan, s, [s.to, s.index], s.to);
     const n = this.visits(s.to, grid, { vectors: vec, leader: s.to.level === 'shared' });
     this.near(s.index, 'near_loads', n);
-    this.far('far_loads', n, vec);
+    this.far(s.from.tensor, 'far_loads', n, vec);
     this.near(s.to, 'near_stores', n, vec);
     this.convert(s.from.tensor, s.to, n * (vec ? 4 : 1));
   }
@@ -341,7 +384,7 @@ class Counter {
     const n = this.visits(s.from, grid, { vectors: vec, leader: true });
     this.near(s.index, 'near_loads', n);
     this.near(s.from, 'near_loads', n, vec);
-    if (s.combine === 'set') this.far('far_stores', n, vec);
+    if (s.combine === 'set') this.far(s.to.tensor, 'far_stores', n, vec);
     else this.w.atomics += n;
     this.convert(s.from, s.to.tensor, n * (vec ? 4 : 1));
   }
@@ -411,6 +454,11 @@ class Counter {
       : this.groups(grid, parts, cols === 1 ? 1 : grid.across);
   }
 
+  /** Four bytes of each operand multiplied by one instruction. */
+  private isByteProduct(s: Mma): boolean {
+    return this.machine.bytes && s.acc.dtype === 'int32' && packedProduct(s, this.packed) !== undefined;
+  }
+
   private mma(s: Mma): void {
     const { a, b, acc } = s;
     const { w } = this;
@@ -424,9 +472,12 @@ class Counter {
     const n = touched
       ? this.groups(grid, acc.rows === 1 ? 1 : grid.down, acc.cols === 1 ? 1 : grid.across)
       : this.groups(grid, grid.down, grid.across);
+    const bytes = vecA && (vecB || (rowsOfB && k % 4 === 0)) && this.isByteProduct(s);
     const loads = (t: Tile, count: number, four: boolean): void => {
       this.near(t, 'near_loads', n * count, four);
-      if (bytesOf(t.dtype) === 2) this.math('convert', 'fp32', n * count * (four ? 4 : 1));
+      const elements = n * count * (four ? 4 : 1);
+      if (bytesOf(t.dtype) === 2) this.math('convert', 'fp32', elements);
+      if (!bytes) this.unpack(t, elements);
     };
     if (vecA) loads(a, (rows * k) / 4, true);
     else loads(a, rows * k, false);
@@ -436,7 +487,9 @@ class Counter {
     const turns = vecA ? k / 4 : k;
     if (turns > 1) w.turns += n * turns;
     if (turns > 1) w.places += n * ((grid.down > 1 ? 1 : 0) + (grid.across > 1 ? 1 : 0));
-    this.math('fma', acc.dtype, n * rows * cols * k);
+    this.math('fma', bytes ? 'int8' : acc.dtype, n * rows * cols * k);
+    // words of a column are made of those of four rows
+    if (bytes && !vecB) this.math('int', 'int32', (n * k * cols * TRANSPOSED) / 16);
     if (touched) {
       const times = rows * cols * (vecA && vecB ? k / 4 : k);
       w.near_loads.one += n * times;
@@ -444,6 +497,9 @@ class Counter {
     }
   }
 }
+
+/** Operations that make the columns of 4 × 4 bytes of its rows: masks, shifts and joins of pairs, and of pairs of pairs. */
+const TRANSPOSED = 28;
 
 const hasBarrier = (nodes: readonly Node<Step>[]): boolean =>
   nodes.some((n) => n.barrier || (n.kind === 'loop' && hasBarrier(n.body)));

@@ -4,7 +4,7 @@
  */
 import { InfeasibleError } from '../../base/errors.js';
 import type { Launch } from '../../kernel/kernel.js';
-import { type Accesses, type LaneWork, programWork, type WorkNode } from '../../kernel/lane-work.js';
+import { type Accesses, type LaneWork, lanesOf, programWork, type WorkNode } from '../../kernel/lane-work.js';
 import { mathRateOf, type ResourceGraph } from '../../machine/graph.js';
 
 /** Cycles: always, and per share of the view that is inside; arithmetic apart, since part of it overlaps. */
@@ -28,8 +28,8 @@ export class InOrder {
     launch: Launch,
     private readonly machine: ResourceGraph,
   ) {
-    const { cores, control } = machine;
-    const work = programWork(launch.program, launch.mapping.lanes, cores.lane_group, cores.shared_per_workgroup_B);
+    const { control } = machine;
+    const work = programWork(launch.program, launch.mapping.lanes, lanesOf(machine));
     this.body = work.body;
     this.groups = work.groups;
     this.start_cycles = (control.workgroup_start_group_cycles ?? 0) * work.groups;

@@ -6,7 +6,14 @@
  */
 import type { Program } from '../../kernel/ir.js';
 import type { Mapping } from '../../kernel/kernel.js';
-import { type Accesses, type LaneWork, type ProgramWork, programWork } from '../../kernel/lane-work.js';
+import {
+  type Accesses,
+  type Lanes,
+  type LaneWork,
+  lanesOf,
+  type ProgramWork,
+  programWork,
+} from '../../kernel/lane-work.js';
 import type { Link, ResourceGraph, Store } from '../../machine/graph.js';
 import type { Costs, ElementCost } from './costs.js';
 
@@ -46,6 +53,7 @@ export class InOrderCosts {
   private readonly barrierGroup: number;
   private readonly atomic: number;
   private readonly group: number;
+  private readonly lanes: Lanes;
   private readonly startGroup: number;
   private readonly cycles: LaneCycles = { near: 0, far: 0, pipes: [], math: 0, overhead: 0, barriers: 0 };
 
@@ -54,6 +62,7 @@ export class InOrderCosts {
     const { cores, control } = machine;
     const nominal = control.clock.nominal_Hz;
     this.group = cores.lane_group;
+    this.lanes = lanesOf(machine);
     this.plain = portsOf(machine, shared, false);
     this.meeting = portsOf(machine, shared, true);
     this.serial = cores.serial ?? 0;
@@ -67,8 +76,7 @@ export class InOrderCosts {
   }
 
   workOf(program: Program, mapping: Mapping): ProgramWork {
-    const { cores } = this.costs.machine;
-    return programWork(program, mapping.lanes, this.group, cores.shared_per_workgroup_B);
+    return programWork(program, mapping.lanes, this.lanes);
   }
 
   startCycles(groups: number): number {

@@ -1,6 +1,8 @@
 /** mma and map on the lanes of a workgroup. */
+
 import type { MapStmt, Mma, Reduce, Tile } from '../../kernel/ir.js';
 import { gridFor, type LaneGrid, type Share, shareOf } from '../../kernel/lanes.js';
+import { packedProduct } from '../../kernel/packed.js';
 import { fxCode } from './fx.js';
 import type { At, Shader } from './shader.js';
 import { sum, type Term, times } from './term.js';
@@ -226,10 +228,9 @@ export function emitMma(sh: Shader, s: Mma): void {
 }
 
 /** WGSL's product of two packed words, where both operands are such. */
-function dot4Of(sh: Shader, { a, b }: Mma): string | undefined {
-  const [x, y] = [sh.plan.packed.get(a), sh.plan.packed.get(b)];
-  if (!sh.plan.dot4 || x !== y) return undefined;
-  return x === 'i8' ? 'dot4I8Packed' : x === 'u8' ? 'dot4U8Packed' : undefined;
+function dot4Of({ plan }: Shader, s: Mma): string | undefined {
+  const as = plan.dot4 ? packedProduct(s, plan.packed) : undefined;
+  return as && { i8: 'dot4I8Packed', u8: 'dot4U8Packed' }[as];
 }
 
 const declare = (sh: Shader, name: string, type: string, n: number): void =>

@@ -4,13 +4,14 @@ import { InputError } from '../../base/errors.js';
 import { type Expr, type LoopVar, type Stmt, stridesOf, type Table, type Tensor, type Tile } from '../../kernel/ir.js';
 import type { LanePlan } from '../../kernel/lane-plan.js';
 import { type LaneGrid, type Share, shareOf } from '../../kernel/lanes.js';
+import type { Packed } from '../../kernel/packed.js';
 import { rangeOf } from '../../kernel/range.js';
 import type { Memory } from '../../kernel/vectors.js';
 import type { MatrixShape } from './matrix.js';
 import { nameAll } from './names.js';
 import { fourAt, oneAt, packFour } from './packing.js';
 import { minus, over, rest, sum, type Term, times } from './term.js';
-import { cast, type Packed, type Scalar, type Stored, storedAs } from './types.js';
+import { cast, type Scalar, type Stored, storedAs } from './types.js';
 
 /** Where a lane is in a tile: local element (i, j) of its share, element (r, c) of the tile; c4: the vector, c = 4·c4. */
 export interface At {

@@ -1,10 +1,9 @@
 /** What WGSL stores a number format as, and what that substitutes. */
 import { bytesOf, type DType } from '../../base/dtype.js';
+import type { Packed } from '../../kernel/packed.js';
 
 /** What lanes compute in. */
 export type Scalar = 'f32' | 'f16' | 'i32';
-/** Integers of 8 and 4 bits packed into words (packing.ts). */
-export type Packed = 'i8' | 'u8' | 'i4';
 /** What memory holds. */
 export type Stored = Scalar | Packed;
 export const STORED_B = { f32: 4, f16: 2, i32: 4, i8: 1, u8: 1, i4: 0.5 } as const satisfies Record<Stored, number>;
