@@ -93,6 +93,18 @@ export function checkEinsumNest(
         );
     }
   }
+  for (const tensor of Object.keys(nest.waits ?? {})) {
+    const levels = all.filter((l) => l.keeps[tensor] !== undefined).map((l) => l.level);
+    if (levels.length === 0)
+      throw unknownName(
+        'kept tensor',
+        tensor,
+        all.flatMap((l) => Object.keys(l.keeps)),
+        `${place}, waits`,
+      );
+    if (levels.includes(array.levels[0]!.id))
+      throw new InputError(`${tensor} is kept at ${array.levels[0]!.id} as a whole: no share of it waits there`, place);
+  }
   return einsum;
 }
 

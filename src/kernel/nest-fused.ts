@@ -36,6 +36,8 @@ export interface FusedLayout {
   readonly direct?: ReadonlySet<string>;
   /** Without blocks: what later passes need waits in the home store, not in the shared one. */
   readonly spill?: boolean;
+  /** Without blocks: share of what later passes need that waits in the home store, for want of room in the shared one. */
+  readonly waits?: number;
   /** Whether tiles of a group take turns on the arrays, so that none waits for its own results. */
   readonly interleaved: boolean;
 }
@@ -147,13 +149,23 @@ function cyclesOf(e: Einsum, a: PeArray, cascade: Cascade, machine: ResourceGrap
   return steps * cycles;
 }
 
+/** A layout with what follows from it. */
+interface Laid extends FusedLayout {
+  /** The rank that passes go over. */
+  readonly key: string | undefined;
+  /** Whether a tile is wider than the lanes, so that they take it in turns. */
+  readonly turns: boolean;
+}
+
 /** @throws InfeasibleError when not even one tile fits, or no array does an einsum */
-export function fusedNest(cascade: Cascade, machine: ResourceGraph, layout: FusedLayout): Nest {
+export function fusedNest(cascade: Cascade, machine: ResourceGraph, given: FusedLayout): Nest {
+  const { x, y } = sidesOf(arraysOf(machine).lanes);
+  const layout: Laid = { ...given, key: keyOf(cascade, given), turns: given.width > x * y };
   const on = assign(cascade, machine, layout);
   const near = tileStoreOf(machine)!;
   const home = machine.stores.find((s) => s.role === 'home')!.id;
   const level = arraysOf(machine).lanes.levels.find((l) => l.stores.includes(near.id))!.id;
-  const passes = passesOver(cascade, layout);
+  const passes = layout.key === undefined ? new Map<string, number>() : passesOf(cascade, layout.key).of;
   const where = placement(cascade, on, layout, passes);
   const tiles = Math.ceil(cascade.ranks[layout.across]! / layout.width);
   const group = layout.group ?? largestGroup(cascade, machine, layout, where, tiles);
@@ -204,7 +216,7 @@ type Place = 'home' | 'near' | 'element';
 function placement(
   cascade: Cascade,
   on: ReadonlyMap<string, PeArray>,
-  layout: FusedLayout,
+  layout: Laid,
   passes: ReadonlyMap<string, number>,
 ): ReadonlyMap<string, Place> {
   const out = new Map<string, Place>();
@@ -233,9 +245,10 @@ function placement(
 }
 
 const readsOf = (e: Einsum): string[] => [...e.ins, ...(e.init ? [e.init] : [])].map((a) => a.tensor);
-const innerTo = (layout: FusedLayout, r: string): boolean => r !== layout.across && !layout.outer.includes(r);
-const hasKey = (name: string, all: readonly Einsum[], layout: FusedLayout): boolean =>
-  layout.down !== undefined && all.some((e) => ranksOfTensor(name, e).includes(layout.down!));
+const innerTo = (layout: Laid, r: string): boolean =>
+  (layout.turns || r !== layout.across) && !layout.outer.includes(r);
+const hasKey = (name: string, all: readonly Einsum[], { key }: Laid): boolean =>
+  key !== undefined && all.some((e) => ranksOfTensor(name, e).includes(key));
 
 /** Whether lanes take values as they are made, in the pass that makes them; what is put away passes arrays' edges too. */
 function onTheFly(
@@ -243,7 +256,7 @@ function onTheFly(
   e: Einsum,
   cascade: Cascade,
   on: ReadonlyMap<string, PeArray>,
-  layout: FusedLayout,
+  layout: Laid,
   passes: ReadonlyMap<string, number>,
 ): boolean {
   const maker = cascade.einsums.find((x) => x.out.tensor === name);
@@ -252,14 +265,11 @@ function onTheFly(
   return lanes && hasKey(name, [e], layout) && passes.get(e.name) === passes.get(maker.name);
 }
 
-/** Passes of einsums over the rank that lies down the rows, or over whatever rows reduce. */
-function passesOver(cascade: Cascade, layout: FusedLayout): ReadonlyMap<string, number> {
-  const key =
-    layout.block ??
-    layout.down ??
-    cascade.einsums.flatMap((e) => (e.reduce === 'none' ? [] : e.ranks.filter((r) => !ranksOf(e.out).includes(r))))[0];
-  return key === undefined ? new Map() : passesOf(cascade, key).of;
-}
+/** The rank that lies down the rows, or whatever rows reduce. */
+const keyOf = (cascade: Cascade, layout: FusedLayout): string | undefined =>
+  layout.block ??
+  layout.down ??
+  cascade.einsums.flatMap((e) => (e.reduce === 'none' ? [] : e.ranks.filter((r) => !ranksOf(e.out).includes(r))))[0];
 
 const ranksOfTensor = (name: string, e: Einsum): string[] =>
   [e.out, ...e.ins].filter((a) => a.tensor === name).flatMap(ranksOf);
@@ -268,7 +278,7 @@ const ranksOfTensor = (name: string, e: Einsum): string[] =>
 function largestGroup(
   cascade: Cascade,
   machine: ResourceGraph,
-  layout: FusedLayout,
+  layout: Laid,
   where: ReadonlyMap<string, Place>,
   tiles: number,
 ): number {
@@ -335,7 +345,7 @@ function einsumNest(
   cascade: Cascade,
   machine: ResourceGraph,
   array: PeArray,
-  layout: FusedLayout,
+  layout: Laid,
   group: number,
   at: Surroundings,
 ): EinsumNest {
@@ -413,9 +423,13 @@ function einsumNest(
   if (place === 'near' || (place === 'home' && reduces(far))) near[out.name] = at.near;
   if (place === 'element' || reduces(inTime)) keepInElement(out);
   for (const { tensor } of [...e.ins, e.out]) at.seen.add(tensor);
+  const waits = layout.waits
+    ? Object.keys(near).filter((t) => at.where.get(t) === 'near' && hasKey(t, cascade.einsums, layout))
+    : [];
   return {
     einsum: e.name,
     unit: array.unit,
+    ...(waits.length > 0 && { waits: Object.fromEntries(waits.map((t) => [t, layout.waits!])) }),
     levels: levels.map(
       (l, i): NestLevel => ({
         level: l.id,

@@ -22,6 +22,8 @@ export function nestText(nest: Nest, cascade: Cascade, graph: ResourceGraph): st
     if (several) out.push(`stage ${s + 1}`);
     for (const n of nests) {
       if (several) out.push(`einsum ${n.einsum} on ${n.unit}`);
+      for (const [tensor, share] of Object.entries(n.waits ?? {}))
+        out.push(`(no room for ${+(100 * share).toPrecision(3)} % of ${tensor}: it waits in the home store)`);
       out.push(...einsumText(n, nest.shared, cascade, graph, depth));
     }
   });

@@ -56,6 +56,12 @@ export const EinsumNestSchema = Type.Object(
     unit: text('unit whose array it is laid on'),
     levels: Type.Array(NestLevelSchema),
     sparsity: Type.Optional(SparsitySchema),
+    waits: Type.Optional(
+      Type.Record(Type.String(), Type.Number({ exclusiveMinimum: 0, maximum: 1 }), {
+        description:
+          'share of a tensor for which the outermost store that keeps it has no room: it waits in the home store, and every access to it goes there and back',
+      }),
+    ),
   },
   closed,
 );
@@ -65,6 +71,8 @@ export interface EinsumNest {
   readonly levels: readonly NestLevel[];
   /** Use of zeros; all elements are moved and computed with when absent. */
   readonly sparsity?: Sparsity;
+  /** Shares of tensors that wait in the home store, for want of room nearer by. */
+  readonly waits?: Readonly<Record<string, number>>;
 }
 
 /**

@@ -200,6 +200,13 @@ describe('a nest written by hand', () => {
       2,
       /unknown store 'dram'/,
     ],
+    [
+      'a share of what nothing keeps',
+      (n) => void Object.assign(n.stages[0]!.nests[0]!, { waits: { D: 0.5 } }),
+      2,
+      /waits: unknown kept tensor 'D'/,
+    ],
+    ['a share beyond the whole', (n) => void Object.assign(n.stages[0]!.nests[0]!, { waits: { A: 1.5 } }), 2, /waits/],
   ])('with %s is refused with its place', async (name, edit, code, message) => {
     const path = edited(`${name.replaceAll(' ', '-')}.json`, (n) => edit(n as unknown as Mutable));
     const r = await run([...GEMM, '--nest', path]);

@@ -34,6 +34,7 @@ export function analyseNest(
   const cost = new NestCost(problem, core);
   keepIn(cost, [...shared, ...nest.levels]);
   core.run(loops);
+  if (nest.waits) waitAtHome(nest.waits, loops, core, cost);
   if (nest.sparsity) {
     const sparse = analyseSparse(loops, core, cost, nest.sparsity);
     const costs = sparseCost(core, cost, sparse);
@@ -67,6 +68,26 @@ export function keepIn(cost: NestCost, levels: readonly NestLevel[]): void {
       if (id !== undefined) where[l * core.K + k] = stores.findIndex((s) => s.level === l && s.id === id);
     });
   }
+}
+
+/** Moves shares of tensors from the outermost store that keeps them to the home store, which sees each access to them. */
+function waitAtHome(waits: NonNullable<EinsumNest['waits']>, loops: Loops, core: NestCore, cost: NestCost): void {
+  const { K, L, places, tile, reads, fills, updates, partition } = core;
+  cost.problem.tensors.forEach((t, k) => {
+    const share = waits[t.name];
+    if (share === undefined) return;
+    let at = k;
+    for (let l = 1; l < L && at === k; l++) if (loops.keep[l * K + k]) at = l * K + k;
+    const n = (share * places[Math.floor(at / K)]!) / places[0]!;
+    cost.where[k] = cost.stores.findIndex((s) => s.level === 0);
+    loops.keep[k] = 1;
+    reads[k] = n * reads[at]!;
+    updates[k] = n * (fills[at]! + updates[at]!);
+    fills[k] = 0;
+    tile[k] = share * tile[at]!;
+    partition[k] = share * partition[at]!;
+    tile[at]! *= 1 - share;
+  });
 }
 
 function overflowText(cost: NestCost, loops: Loops, s: number, einsum: string): string {

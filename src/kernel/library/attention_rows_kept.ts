@@ -1,7 +1,8 @@
 /**
  * Attention with whole rows of scores: a tile of queries meets all keys, then the softmax passes over the rows three
  * times (maximum, exponentials and their sum, division) while the array is at the next tile (FLAT: Kao et al.,
- * ASPLOS'23). Rows stay in the shared store where they fit; otherwise they wait in the home store.
+ * ASPLOS'23). Rows stay in the shared store where they fit; otherwise they, or the blocks of keys for which there is no
+ * room, wait in the home store.
  */
 
 import { bytesOf } from '../../base/dtype.js';
@@ -32,7 +33,11 @@ const PARAMS = {
     default: 256,
   },
   tiles: { description: 'tiles that share the keys they fetch; FLAT tries up to four', values: [1, 2, 4], default: 1 },
-  spill: { description: '1: scores wait in the home store', values: [0, 1], default: 0 },
+  spill: {
+    description: '1: scores wait in the home store; 2: those of keys for which there is no room do',
+    values: [0, 1, 2],
+    default: 0,
+  },
 } as const satisfies Record<string, ParamDef>;
 type Sizes = Params & Record<keyof typeof PARAMS, number>;
 
@@ -49,6 +54,8 @@ export const attention_rows_kept: Kernel<'attention'> = {
     const bq = Math.min(matrixSides(machine).x, op.q_len);
     const fits = rowsThatFit(op, machine);
     if (fits > 1) yield { bq: Math.min(bq, fits), tiles: 1, spill: 0 };
+    const waits = shareThatWaits(op, bq, machine);
+    if (fits < bq && waits < 1) yield { bq, tiles: 1, spill: 2 };
     for (const tiles of PARAMS.tiles.values) if (tiles * bq <= op.q_len) yield { bq, tiles, spill: 1 };
   },
   build(op, params, machine): readonly Launch[] {
@@ -63,6 +70,7 @@ export const attention_rows_kept: Kernel<'attention'> = {
       down: keys,
       group: tiles,
       spill: spill === 1,
+      ...(spill === 2 && { waits: shareThatWaits(op, bq, machine) }),
       interleaved: true,
     });
     return [{ program, mapping: { ...onArrays(machine), nest } }];
@@ -76,6 +84,15 @@ function rowsThatFit(op: Attention, machine: ResourceGraph): number {
   const blocks_B = 2 * matrixSides(machine).y * op.head_dim * bytesOf(op.kv);
   const row_B = op.kv_len * acc_B + op.head_dim * bytesOf(op.q) + 2 * acc_B;
   return Math.floor((tileStoreOf(machine)!.capacity_B - blocks_B) / row_B);
+}
+
+/** Of the blocks of keys, those whose scores have no room in the shared store; 1: none has. */
+function shareThatWaits(op: Attention, bq: number, machine: ResourceGraph): number {
+  const { y } = matrixSides(machine);
+  const acc_B = bytesOf(sumsOf(op, machine)!);
+  const beside_B = 2 * y * op.head_dim * bytesOf(op.kv) + bq * (op.head_dim * bytesOf(op.q) + 2 * acc_B);
+  const fit = Math.floor((tileStoreOf(machine)!.capacity_B - beside_B) / (bq * y * acc_B));
+  return Math.max(0, 1 - Math.max(0, fit) / Math.ceil(op.kv_len / y));
 }
 
 function programOf(op: Attention, bq: number, machine: ResourceGraph): Program {

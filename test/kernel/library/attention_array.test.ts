@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { openMachine } from '../../../src/cli/files.js';
+import { simulateKernel } from '../../../src/engine/simulate.js';
 import { cascadeOf, hasCascade } from '../../../src/kernel/cascade.js';
 import { interpret } from '../../../src/kernel/interpret.js';
 import type { Kernel, Params } from '../../../src/kernel/kernel.js';
@@ -15,6 +16,7 @@ const CASES: readonly Case[] = [
   ['attention_one_pass', 'fusemax', { bq: 16, bkv: 8, interleave: 1 }],
   ['attention_one_pass', 'fusemax-cascade', { bq: 24, bkv: 24, interleave: 0 }],
   ['attention_rows_kept', 'flat', { bq: 16, tiles: 2, spill: 0 }],
+  ['attention_rows_kept', 'flat', { bq: 16, tiles: 1, spill: 2 }],
   ['attention_phases', 'flat', { bq: 16 }],
 ];
 const SHAPE = { batch: 2, heads: 4, kv_heads: 2, q_len: 48, kv_len: 24, head_dim: 8 };
@@ -61,4 +63,39 @@ it('says why it does not apply', async () => {
   expect(kernel.rejects(op, WARPS)).toMatch(/no arrays/);
   expect(kernel.rejects({ ...op, causal: true }, graph)).toMatch(/different keys/);
   expect(kernel.rejects(op, graph)).toBeUndefined();
+});
+
+describe('rows of scores for which the buffer has no room', () => {
+  const op = { batch: 1, heads: 1, q_len: 65536, head_dim: 64 };
+  const scores_B = 65536 ** 2 * 2;
+  const others_B = (2 + 2 * 256) * 65536 * 64 * 2;
+  const run = async (capacity: number, params: Params) => {
+    const { graph } = await openMachine('flat', [`shared.buffer.capacity=${capacity} B`]);
+    const kernel = kernelByName('attention_rows_kept') as Kernel;
+    return simulateKernel(kernel.toOp(op, 'fp16') as OpOf<'attention'>, graph, { kernel: kernel.name, params }).result;
+  };
+  // a block of keys and one of values, the queries of the tile, their maxima and sums
+  const beside = 2 * 256 * 64 * 2 + 256 * (64 * 2 + 4);
+  const block = 256 * 256 * 2;
+  const params = { bq: 256, tiles: 1, spill: 2 };
+  it.each([1, 8, 255])('%i blocks of 256 stay where they just fit, one less where a byte lacks', async (blocks) => {
+    const moved = async (capacity: number) => (await run(capacity, params)).moved_B['dram']!;
+    expect(await moved(beside + blocks * block)).toBeCloseTo(others_B + 6 * scores_B * (1 - blocks / 256), -3);
+    if (blocks > 1)
+      expect(await moved(beside + blocks * block - 1)).toBeCloseTo(
+        others_B + 6 * scores_B * (1 - (blocks - 1) / 256),
+        -3,
+      );
+  });
+  it('that, rather than narrower tiles, is chosen where little is missing; all wait where much is', async () => {
+    const chosen = async (capacity: number) => {
+      const { graph } = await openMachine('flat', [`shared.buffer.capacity=${capacity} B`]);
+      const kernel = kernelByName('attention_rows_kept') as Kernel;
+      const { result } = simulateKernel(kernel.toOp(op, 'fp16') as OpOf<'attention'>, graph, { kernel: kernel.name });
+      return result.tile['spill'];
+    };
+    expect(await chosen(beside + 256 * block)).toBe(0);
+    expect(await chosen(beside + 250 * block)).toBe(2);
+    expect(await chosen(beside + 10 * block)).toBe(1);
+  });
 });
