@@ -20,7 +20,7 @@ const { residualsOf } = await import('../dist/validate/calibrate/describe.js');
 const { transferred } = await import('../dist/validate/calibrate/transfer.js');
 const { withInterval } = await import('../dist/validate/measured.js');
 const { accuracyOf } = await import('../dist/validate/accuracy.js');
-const { ASSUMED_SPREAD, widestOf } = await import('../dist/validate/spread.js');
+const { ASSUMED_SPREAD, unmeasuredOf } = await import('../dist/validate/spread.js');
 const { accuracyMarkdown, renderAccuracy } = await import('../dist/report/index.js');
 const { openMachine } = await import('../dist/cli/files.js');
 const { VERSION } = await import('../dist/cli/version.js');
@@ -55,7 +55,7 @@ const sets = [];
 const taught = gpus.filter((g) => TEACHERS.includes(g.gpu)).map((g) => ({ before: g.bare, after: g.own }));
 for (const g of gpus) {
   const others = gpus.filter((o) => o.gpu !== g.gpu);
-  const spread = widestOf(others.map((o) => residualsOf(o.seen)));
+  const spread = unmeasuredOf(others.map((o) => residualsOf(o.seen)));
   const how = {
     gpu: g.gpu,
     machine: g.bare.name,

@@ -16,7 +16,7 @@ if (!present) {
 const { predictSamples, samplesOf, stratumOf } = await import('../dist/validate/calibrate/samples.js');
 const { splitRows } = await import('../dist/validate/calibrate/split.js');
 const { residualsOf } = await import('../dist/validate/calibrate/describe.js');
-const { widestOf } = await import('../dist/validate/spread.js');
+const { unmeasuredOf } = await import('../dist/validate/spread.js');
 const { openMachine } = await import('../dist/cli/files.js');
 
 const only = process.argv.slice(2).filter((a) => !a.startsWith('-'));
@@ -39,13 +39,13 @@ for (const { gpu, ...rest } of [...CALIBRATED.map((c) => ({ ...c, datasheet: tru
   residuals.push(residualsOf(rows));
   seen.push(gpu);
 }
-const spread = Object.entries(widestOf(residuals)).map(([name, { lo, hi, n }]) => [
+const spread = Object.entries(unmeasuredOf(residuals)).map(([name, { lo, hi, n }]) => [
   name,
   { lo: Number(lo.toPrecision(4)), hi: Number(hi.toPrecision(4)), rows: n },
 ]);
 const text = {
   $from: 'calibrated',
-  $source: `measured ÷ predicted of ${residuals.flat().length} rows on ${seen.join(', ')}, each predicted as if it had not been measured: the least 5 % and the greatest 95 % of any GPU`,
+  $source: `measured ÷ predicted of ${residuals.flat().length} rows on ${seen.join(', ')}, each predicted as if it had not been measured: where nine in ten rows of one more GPU should lie, from the spread between these GPUs and that among the rows of each`,
   ...Object.fromEntries(spread),
 };
 const file = join('arch', 'components', 'gpu-uncertainty.json');

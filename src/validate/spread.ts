@@ -3,6 +3,7 @@
  * to (split conformal prediction: the quantile at rank ⌈(n + 1)·q⌉ holds with probability q for rows of the same kind).
  * Quantiles stand by class: kind of work, number formats, and how long the call is beside its launches.
  */
+import { mean, median } from 'simple-statistics';
 import { bytesOf, type DType } from '../base/dtype.js';
 import type { Op } from '../workload/op.js';
 
@@ -99,23 +100,88 @@ export function spreadOf(residuals: readonly Residual[]): Record<string, Ratios 
   return out;
 }
 
+/** Rows that a GPU needs in a class to tell how far it is off there. */
+const LEAST_OF_GPU = 15;
+/** How many GPUs' worth of evidence the spread between GPUs in all classes is for the spread in one. */
+const PRIOR_GPUS = 2;
+
 /**
- * For a machine that nobody has measured: the widest of what the others show, since between machines errors differ more
- * than among the rows of one, and there are too few of them for a quantile.
+ * For a machine that nobody has measured. Errors have two parts, one that all rows of a GPU share and one of the row:
+ *
+ *   log(measured ÷ predicted) = common + GPU + row
+ *
+ * Rows of more GPUs do not make the second smaller, so that it is a prediction for one more GPU of a few: Student's t
+ * around their mean, its variance drawn towards that of all classes (empirical Bayes), √(1 + 1/K) for the mean's own
+ * error. The parts add in quadrature. Wider classes serve kinds of work that no GPU has shown: their groups are the
+ * narrower classes of each GPU.
  */
-export function widestOf(machines: readonly (readonly Residual[])[]): Record<string, Ratios & { n: number }> {
-  const out: Record<string, Ratios & { n: number }> = {};
+export function unmeasuredOf(machines: readonly (readonly Residual[])[]): Record<string, Ratios & { n: number }> {
+  const classes = new Map<string, number[][]>();
   for (const residuals of machines)
-    for (const [name, { lo, hi, n }] of Object.entries(spreadOf(residuals))) {
-      const known = out[name];
-      out[name] = known ? { lo: Math.min(known.lo, lo), hi: Math.max(known.hi, hi), n: known.n + n } : { lo, hi, n };
+    for (const [name, groups] of groupsOf(residuals)) {
+      const large = groups.filter((g) => g.length >= LEAST_OF_GPU);
+      if (large.length > 0) classes.set(name, [...(classes.get(name) ?? []), ...large]);
     }
-  return Object.fromEntries(Object.entries(out).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const known = [...classes].map(([name, groups]) => {
+    const medians = groups.map(median);
+    const common = mean(medians);
+    const squares = medians.reduce((sum, m) => sum + (m - common) ** 2, 0);
+    return { name, groups, medians, common, squares };
+  });
+  const degrees = known.reduce((sum, { groups }) => sum + groups.length - 1, 0);
+  const between = degrees > 0 ? known.reduce((sum, { squares }) => sum + squares, 0) / degrees : 0;
+  const out: Record<string, Ratios & { n: number }> = {};
+  for (const { name, groups, medians, common, squares } of known.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const k = groups.length;
+    const free = PRIOR_GPUS + k - 1;
+    const sd = Math.sqrt((PRIOR_GPUS * between + squares) / free);
+    const gpu = studentT(free) * sd * Math.sqrt(1 + 1 / k);
+    const row = (q: number) => mean(groups.map((g, i) => rankOf(g, q) - medians[i]!));
+    const tail = (1 - COVERAGE) / 2;
+    out[name] = {
+      lo: Math.exp(common - Math.hypot(row(tail), gpu)),
+      hi: Math.exp(common + Math.hypot(row(1 - tail), gpu)),
+      n: groups.reduce((sum, g) => sum + g.length, 0),
+    };
+  }
+  return out;
+}
+
+/** Of one GPU: log ratios by class, divided by the next narrower class. */
+function groupsOf(residuals: readonly Residual[]): Map<string, number[][]> {
+  const out = new Map<string, Map<string, number[]>>();
+  for (const r of residuals)
+    r.classes.forEach((name, i) => {
+      const groups = out.get(name) ?? new Map<string, number[]>();
+      out.set(name, groups);
+      const narrower = r.classes[i - 1] ?? '';
+      const list = groups.get(narrower) ?? [];
+      groups.set(narrower, list);
+      list.push(Math.log(r.measured_s / r.predicted_s));
+    });
+  return new Map([...out].map(([name, groups]) => [name, [...groups.values()]]));
+}
+
+/** Quantile at 95 % with `free` degrees of freedom: Cornish–Fisher, within 1.3 % from 2 on. */
+function studentT(free: number): number {
+  const z = 1.6449;
+  const terms = [
+    (z ** 3 + z) / 4,
+    (5 * z ** 5 + 16 * z ** 3 + 3 * z) / 96,
+    (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / 384,
+  ];
+  return terms.reduce((sum, term, i) => sum + term / free ** (i + 1), z);
 }
 
 /** Quantile of measured ÷ predicted, one row beyond the plain one on either side. */
-function quantile(list: readonly Residual[], q: number): number {
-  const sorted = list.map((r) => r.measured_s / r.predicted_s).sort((a, b) => a - b);
+const quantile = (list: readonly Residual[], q: number): number =>
+  rankOf(
+    list.map((r) => r.measured_s / r.predicted_s),
+    q,
+  );
+
+function rankOf(list: readonly number[], q: number): number {
+  const sorted = [...list].sort((a, b) => a - b);
   const n = sorted.length;
   const rank = q < 0.5 ? q * (n + 1) - 1 : q * (n + 1);
   return sorted[Math.min(n, Math.max(1, Math.ceil(rank - 1e-9))) - 1]!;

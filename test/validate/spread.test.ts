@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { shuffled } from '../../src/validate/calibrate/split.js';
 import { matmul } from '../../src/validate/calls.js';
-import { classesOf, intervalOf, type Residual, spreadOf, widestOf } from '../../src/validate/spread.js';
+import { classesOf, intervalOf, type Residual, spreadOf, unmeasuredOf } from '../../src/validate/spread.js';
 
 const op = matmul(1, 64, 64, 64, 'bf16', 'bf16', 'bf16');
 const residual = (ratio: number, classes = ['all']): Residual => ({
@@ -9,6 +9,11 @@ const residual = (ratio: number, classes = ['all']): Residual => ({
   predicted_s: 1,
   measured_s: ratio,
 });
+
+const hash = (i: number): number => {
+  const x = Math.sin(i * 127.1 + 311.7) * 43758.5453;
+  return Math.max(1e-9, x - Math.floor(x));
+};
 
 describe('quantiles', () => {
   test('are the 5 % and 95 % ranks of n + 1', () => {
@@ -31,10 +36,38 @@ describe('quantiles', () => {
     expect(inside).toBeGreaterThan(0.88);
     expect(inside).toBeLessThan(0.92);
   });
-  test('for a machine that nobody measured are the widest of the others', () => {
-    const one = Array.from({ length: 99 }, (_, i) => residual(1 + i / 100));
-    const two = Array.from({ length: 99 }, (_, i) => residual(0.5 + i / 100));
-    expect(widestOf([one, two])['all']).toEqual({ lo: 0.53, hi: 1.94, n: 198 });
+  test('for a machine that nobody measured hold about nine in ten rows of one more GPU', () => {
+    // GPUs off by factors of their own, rows by smaller ones
+    const normal = (i: number) => Math.sqrt(-2 * Math.log(hash(2 * i))) * Math.cos(2 * Math.PI * hash(2 * i + 1));
+    const gpu = (g: number) =>
+      Array.from({ length: 60 }, (_, i) => residual(Math.exp(0.2 * normal(g) + 0.1 * normal(1000 + 60 * g + i))));
+    let inside = 0;
+    const draws = 200;
+    for (let g = 0; g < draws; g++) {
+      const { lo, hi } = unmeasuredOf([1, 2, 3, 4, 5].map((j) => gpu(6 * g + j)))['all']!;
+      inside += gpu(6 * g).filter((r) => r.measured_s >= lo && r.measured_s <= hi).length / 60 / draws;
+    }
+    expect(inside).toBeGreaterThan(0.87);
+    expect(inside).toBeLessThan(0.96);
+  });
+  test('for a machine that nobody measured are no narrower than those of the others, and wider for few', () => {
+    const rows = (shift: number) => Array.from({ length: 99 }, (_, i) => residual(shift + i / 1000));
+    const wide = unmeasuredOf([rows(1), rows(0.5)])['all']!;
+    expect(wide.lo).toBeLessThan(0.5);
+    expect(wide.hi).toBeGreaterThan(1.1);
+    expect(wide.n).toBe(198);
+    const more = unmeasuredOf([rows(1), rows(0.5), rows(1), rows(0.5), rows(1), rows(0.5)])['all']!;
+    expect(more.hi / more.lo).toBeLessThan(wide.hi / wide.lo);
+  });
+  test('of a kind that no GPU has shown take in the spread among kinds', () => {
+    const kinds = (one: number, other: number) => [
+      ...Array.from({ length: 20 }, () => residual(one, ['one', 'all'])),
+      ...Array.from({ length: 20 }, () => residual(other, ['other', 'all'])),
+    ];
+    const apart = unmeasuredOf([kinds(0.5, 2), kinds(0.5, 2)]);
+    expect(apart['all']!.lo).toBeLessThan(0.5);
+    expect(apart['all']!.hi).toBeGreaterThan(2);
+    expect(apart['one']!.hi).toBeLessThan(apart['all']!.hi);
   });
   test('of classes with few rows are none', () => {
     const list = Array.from({ length: 60 }, (_, i) => residual(1, i < 20 ? ['few', 'all'] : ['all']));
