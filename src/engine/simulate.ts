@@ -12,6 +12,7 @@ import { runBound } from './bound.js';
 import type { Indices } from './event/indices.js';
 import type { Stateful } from './event/stateful.js';
 import { layOut } from './nest/lay-out.js';
+import { type Occupancy, occupanciesOf } from './nest/occupancy.js';
 import { type Offload, offloadableBytes, type Streaming, streamingOf, waits } from './offload.js';
 import { addRecords, evaluateLaunches, inSequence, largest, runLaunches } from './run.js';
 import type { KernelSimulation, OpResult, Simulation } from './simulation.js';
@@ -168,6 +169,7 @@ function runOp(op: Op, machine: ResourceGraph, context: Context, options: OpOpti
   const bound = runBound(op, machine, context);
   let choice: Choice | undefined;
   let run = bound;
+  let arrays: { arrays?: Occupancy[] } = {};
   if (options.fidelity !== 'bound') {
     choice = options.mapper.map(op, machine, {
       objective: options.objective,
@@ -176,7 +178,9 @@ function runOp(op: Op, machine: ResourceGraph, context: Context, options: OpOpti
       evaluate: (launches) => evaluateLaunches(launches, machine, context),
       layOut: (launch) => layOut(launch, machine, options.objective),
     });
-    run = inSequence(runLaunches(choice.launches, machine, context, options.fidelity, options));
+    const runs = runLaunches(choice.launches, machine, context, options.fidelity, options);
+    run = inSequence(runs);
+    arrays = occupanciesOf(choice.launches, runs, machine);
     options.onLaunches?.(choice.launches, context);
   }
   return {
@@ -188,6 +192,7 @@ function runOp(op: Op, machine: ResourceGraph, context: Context, options: OpOpti
     tile: { ...(choice?.params ?? {}) },
     repeat: op.repeat,
     ...figures(op, run, bound),
+    ...arrays,
   };
 }
 
@@ -258,6 +263,7 @@ export function simulateKernel(
       tile: { ...choice.params },
       fidelity,
       ...figures(op, run, bound),
+      ...(fidelity !== 'bound' && occupanciesOf(choice.launches, runs, machine)),
       launches: runs.map((r, i) => ({
         program: fidelity === 'bound' ? 'any schedule' : choice.launches[i]!.program.name,
         time_s: r.time_s,

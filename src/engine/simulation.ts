@@ -1,5 +1,6 @@
 /** What `simulate` and `kernel` print with --json: stable names, SI units. The schema is the single source of the type. */
 import { type Static, Type } from '@sinclair/typebox';
+import { OccupancySchema } from './nest/occupancy.js';
 
 const Bytes = Type.Record(Type.String(), Type.Number({ minimum: 0 }));
 /** Where nine in ten measured times should lie, by how far predictions for the machine were off. */
@@ -56,6 +57,9 @@ const MemorySchema = Type.Optional(
   ),
 );
 
+/** Of launches that are laid on arrays of processing elements. */
+const arrays = Type.Optional(Type.Array(OccupancySchema));
+
 export const OpResultSchema = Type.Object(
   {
     id: Type.String(),
@@ -73,6 +77,7 @@ export const OpResultSchema = Type.Object(
       description: 'busy time of each resource, spread evenly over cores',
     }),
     memory: MemorySchema,
+    arrays,
     streamed_B: Type.Optional(Type.Number({ minimum: 0, description: 'copied from the host for it (--offload)' })),
     wait_s: Type.Optional(Type.Number({ minimum: 0, description: 'the part of time_s that it waits for such copies' })),
   },
@@ -134,6 +139,7 @@ export const KernelSimulationSchema = Type.Object(
     clock_Hz: Type.Number({ exclusiveMinimum: 0 }),
     busy_s: Type.Unsafe<Record<string, number>>(Bytes),
     memory: MemorySchema,
+    arrays,
     launches: Type.Array(
       Type.Object({
         program: Type.String(),

@@ -208,13 +208,13 @@ function kernelsUnder(
     kernels = asked;
   }
   if (pins?.params) kernels = checkPinnedParams(kernels, pins.params);
-  const rejected: string[] = [];
+  const reasons = new Map<string, string[]>();
   const able = kernels.filter((k) => {
     const why = k.rejects(op, machine);
-    if (why !== undefined) rejected.push(`${k.name}: ${why}`);
+    if (why !== undefined) reasons.set(why, [...(reasons.get(why) ?? []), k.name]);
     return why === undefined;
   });
-  return { kernels: able, rejected };
+  return { kernels: able, rejected: [...reasons].map(([why, names]) => `${names.join(', ')}: ${why}`) };
 }
 
 const choicesOf = (kernel: AnyKernel, op: Op, machine: ResourceGraph, pins: Pins | undefined): Iterable<Params> =>

@@ -7,7 +7,7 @@ import { resourceInWords, shortName } from './words.js';
 
 /** A replay, or one op, which has no ops below it. */
 export type Subject = Omit<SimulationOp, 'name' | 'kind' | 'kernel' | 'tile' | 'repeat'> &
-  Partial<Pick<SimulationOp, 'kernel' | 'tile' | 'repeat'>> & { readonly ops?: readonly SimulationOp[] };
+  Partial<Pick<SimulationOp, 'kernel' | 'tile' | 'repeat'>> & { readonly ops?: readonly SimulationOp[] | undefined };
 
 /** Busy times beside the time: the busiest resource, or latency between them, sets the pace. */
 export function kernelTime(metric: string, sim: Subject, fields: Fields): Explanation {

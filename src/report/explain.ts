@@ -3,6 +3,7 @@
  * with their sources. Pure; the result is a tree that the command line prints and JSON holds.
  */
 import { unknownName } from '../base/errors.js';
+import { unitsOf, utilisation } from './explain-arrays.js';
 import { type Explanation, type Fields, leaf, section, sourced, sumOverOps, sumText } from './explain-node.js';
 import { boundBy, energyPart, kernelTime, produced, type Subject } from './explain-run.js';
 import { quantity } from './format.js';
@@ -36,15 +37,23 @@ export function metricsOf({ simulation: sim, fields }: ExplainContext): string[]
     ...stores('moved_B'),
     'energy_by_part_J',
     ...Object.keys(sim.energy_by_part_J).map((part) => `energy_by_part_J.${part}`),
+    ...utilisationsOf(sim),
     ...(sim.produces ? ['produces.per_s', 'produces.energy_J_each'] : []),
   ];
-  const names = [...new Set((sim.ops ?? []).map((o) => o.name))];
+  const ops = new Map((sim.ops ?? []).map((o) => [o.name, o]));
   return [
     ...own,
-    ...names.flatMap((name) => plain.map((m) => `ops.${name}.${m}`)),
+    ...[...ops].flatMap(([name, o]) =>
+      [...plain, ...utilisationsOf({ ...o, ops: undefined })].map((m) => `ops.${name}.${m}`),
+    ),
     ...[...fields.keys()].map((path) => `machine.${path}`),
   ];
 }
+
+const utilisationsOf = (sim: Subject): string[] => {
+  const units = unitsOf(sim);
+  return units.length > 0 ? ['utilisation', ...units.map((u) => `utilisation.${u}`)] : [];
+};
 
 function op(metric: string, context: ExplainContext): Explanation | undefined {
   if (!metric.startsWith('ops.')) return undefined;
@@ -121,6 +130,8 @@ function figure(metric: string, sim: Subject, context: ExplainContext, prefix: s
     }
     case 'bound_by':
       return boundBy(name, sim);
+    case 'utilisation':
+      return utilisation(name, store, sim);
     case 'flops':
     case 'flops_executed':
       return sim.ops

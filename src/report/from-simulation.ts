@@ -135,6 +135,7 @@ function rowsOf(sim: SimulationJson): OpRow[] {
       moved_B: { ...op.moved_B },
       bound_by: op.bound_by,
       roof_fraction: op.roof_fraction,
+      ...(op.arrays && { clock_Hz: op.clock_Hz!, arrays: [...op.arrays] }),
     };
   });
 }

@@ -3,6 +3,7 @@
  * terminal all render from this and compute nothing of their own, so a number is the same wherever it is read.
  */
 import { type Static, Type } from '@sinclair/typebox';
+import { OccupancySchema } from '../engine/nest/occupancy.js';
 
 const number = (description: string) => Type.Number({ description });
 const text = (description: string) => Type.String({ description });
@@ -110,6 +111,8 @@ export const OpRowSchema = Type.Object(
     moved_B: perStore('of one repeat, both directions'),
     bound_by: Type.String(),
     roof_fraction: number('least time over simulated time'),
+    clock_Hz: Type.Optional(Type.Number()),
+    arrays: Type.Optional(Type.Array(OccupancySchema, { description: 'launches laid on arrays, of one repeat' })),
   },
   strict,
 );

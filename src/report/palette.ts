@@ -48,6 +48,15 @@ const FIXED: Record<string, string> = {
   shared: '#009E73',
   static: '#9aa0a6',
   launch: '#5A5A5A',
+  work: '#009E73',
+  edges: '#A89A00',
+  unfilled: '#E69F00',
+  other_array: '#56B4E9',
+  reduction: '#CC79A7',
+  store: '#D55E00',
+  fill_drain: '#7A3E9D',
+  unused: '#d0d4d9',
+  grid: '#9aa0a6',
 };
 const SPARE = ['#A89A00', '#004D73', '#7A3E9D', '#7F5200', '#00604A', '#B3B3B3', '#94305F', '#2F2F2F'] as const;
 

@@ -2,6 +2,7 @@
  * What the report side reads: the JSON of `simulate` and `kernel`, structurally, so that files written by either do.
  * Figures of an op are of one repeat, and all are of one device.
  */
+import type { Occupancy } from '../engine/nest/occupancy.js';
 import type { EnergyByPart, Fidelity } from '../engine/types.js';
 
 type PerStore = Readonly<Record<string, number>>;
@@ -24,6 +25,8 @@ interface Figures {
   readonly energy_by_part_J: EnergyByPart;
   readonly clock_Hz?: number;
   readonly busy_s?: PerStore;
+  /** Of launches that are laid on arrays. */
+  readonly arrays?: readonly Occupancy[];
 }
 
 export interface SimulationOp extends Figures {

@@ -32,6 +32,16 @@ const SHORT: Record<string, string> = {
   static: 'static',
   buffer: 'global buffer',
   host: 'host memory',
+  work: 'useful work',
+  gated: 'zeros, idle',
+  edges: 'beyond the ends of ranks',
+  unfilled: 'places left free',
+  other_array: 'waits for the other array',
+  reduction: 'waits for sums over places',
+  store: 'waits for bandwidth',
+  fill_drain: 'fill and drain',
+  unused: 'nothing laid on it',
+  grid: 'ops not laid on arrays',
 };
 
 /** In a sentence: "bound by DRAM bandwidth". */

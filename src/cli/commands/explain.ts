@@ -1,22 +1,27 @@
 /** `tilewright explain METRIC -m MACHINE [-w WORKLOAD]`: how a number came about. */
 import type { Command } from 'commander';
 import { InputError } from '../../base/errors.js';
+import { COLD } from '../../engine/types.js';
 import { explain, explainText } from '../../report/index.js';
+import { openEventOptions } from '../event-options.js';
 import { openMachine } from '../files.js';
+import { type KernelOpOptions, kernelOp, kernelOpOptions } from '../kernel-op.js';
 import { splitSet } from '../options.js';
 import { emit } from '../output.js';
 import { type ReplayOptions, replay, replayOptions } from '../replay.js';
 
-interface Options extends ReplayOptions {
+interface Options extends ReplayOptions, KernelOpOptions {
   readonly machine: string;
   readonly workload?: string;
+  readonly kernel?: string;
 }
 
 export function define(command: Command): void {
-  replayOptions(command)
-    .argument('<metric>', 'time_s, energy_J, moved_B.dram, ops.NAME.time_s, machine.dram.bandwidth, …')
+  kernelOpOptions(replayOptions(command))
+    .argument('<metric>', 'time_s, energy_J, moved_B.dram, utilisation, ops.NAME.time_s, machine.dram.bandwidth, …')
     .requiredOption('-m, --machine <name>', 'name of a machine, or a path to its file')
-    .option('-w, --workload <text>', 'needed unless the metric is a field of the machine')
+    .option('-w, --workload <text>', 'this or --kernel, unless the metric is a field of the machine')
+    .option('--kernel <name>', 'of one kernel by itself, with --shape, --dtype and --tile as `kernel` takes them')
     .action(async (metric: string, options: Options) => {
       const explanation = explain(metric, await contextOf(metric, options));
       await emit(options, { json: () => explanation, text: () => explainText(explanation) });
@@ -24,13 +29,31 @@ export function define(command: Command): void {
 }
 
 async function contextOf(metric: string, options: Options): Promise<Parameters<typeof explain>[1]> {
+  if (options.kernel !== undefined) {
+    if (options.workload !== undefined) throw new InputError('expected -w WORKLOAD or --kernel NAME, one of them');
+    return kernelAlone(options.kernel, options);
+  }
   if (options.workload !== undefined) {
     const { machine, simulation } = await replay(options.machine, options.workload, options);
     return { simulation, fields: machine.fields };
   }
   if (metric !== 'machine' && !metric.startsWith('machine.'))
-    throw new InputError(`'${metric}' is of a replay: add -w WORKLOAD (fields of the machine start with machine.)`);
+    throw new InputError(
+      `'${metric}' is of a replay: add -w WORKLOAD or --kernel NAME (fields of the machine start with machine.)`,
+    );
   const machine = await openMachine(options.machine, splitSet(options.set).machine);
   // fields are explained by themselves: nothing is replayed
   return { simulation: undefined as never, fields: machine.fields };
+}
+
+async function kernelAlone(name: string, options: Options): Promise<Parameters<typeof explain>[1]> {
+  const { simulateKernel } = await import('../../engine/simulate.js');
+  const set = splitSet(options.set).machine;
+  const machine = await openMachine(options.machine, set);
+  const { op, ...chosen } = await kernelOp(name, options, machine.graph);
+  const { fidelity, objective, launch } = options;
+  const event = await openEventOptions(options.machine, set, options);
+  const context = { ...COLD, launch };
+  const { result } = simulateKernel(op, machine.graph, { fidelity, objective, context, ...chosen, ...event });
+  return { simulation: result, fields: machine.fields };
 }

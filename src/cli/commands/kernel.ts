@@ -1,18 +1,15 @@
 /** `tilewright kernel NAME -m MACHINE --shape …`: one kernel, simulated or printed. */
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
-import { asDType, DTYPES, type DType } from '../../base/dtype.js';
-import { InputError, unknownName } from '../../base/errors.js';
+import { InputError } from '../../base/errors.js';
 import { simulateKernel } from '../../engine/simulate.js';
 import type { KernelSimulation } from '../../engine/simulation.js';
-import { COLD, type Context, FIDELITIES, type Fidelity, type RunResult } from '../../engine/types.js';
+import { COLD, type Context, FIDELITIES, type Fidelity } from '../../engine/types.js';
 import { cascadeOf, hasCascade } from '../../kernel/cascade.js';
 import { cascadeText } from '../../kernel/cascade-print.js';
 import type { Launch } from '../../kernel/kernel.js';
-import { KERNEL_LIST, kernelsNamed } from '../../kernel/library/index.js';
 import { nestText as arrayNestText } from '../../kernel/nest-print.js';
 import { nestText, programText } from '../../kernel/print.js';
-import { parseShape } from '../../kernel/shape.js';
 import type { ResourceGraph } from '../../machine/graph.js';
 import { epochText } from '../../report/epochs.js';
 import { quantity } from '../../report/format.js';
@@ -22,22 +19,20 @@ import { compulsoryBytesOf, type Op } from '../../workload/op.js';
 import { type EventOptions, eventOptions, openEventOptions } from '../event-options.js';
 import { openMachine } from '../files.js';
 import { readText, writeOutput } from '../io.js';
+import { type KernelOpOptions, kernelOp, kernelOpOptions } from '../kernel-op.js';
 import { type CommonOptions, collect, common, splitSet, wholeNumber } from '../options.js';
 import { emit } from '../output.js';
-import { parseAssignments } from '../pins.js';
+import { writeReport } from '../report-file.js';
+import { assumptionsOf } from '../runs.js';
 import { bold, plainTable } from '../style.js';
-import { isKernelFile, loadUserKernel } from '../user-kernels.js';
 
-interface Options extends CommonOptions, EventOptions {
+interface Options extends EventOptions, KernelOpOptions {
   readonly machine?: string;
   readonly from?: string;
   readonly topology?: string;
   readonly hardware?: string;
   readonly nocBandwidth?: number;
   readonly nocLatency?: number;
-  readonly shape?: string;
-  readonly dtype: DType;
-  readonly tile?: string;
   readonly emit?: 'program' | 'cascade' | 'nest' | 'epoch' | 'wgsl';
   readonly nest?: string;
   readonly subgroupMatrix?: string | true;
@@ -50,7 +45,7 @@ interface Options extends CommonOptions, EventOptions {
 }
 
 export function define(command: Command): void {
-  eventOptions(common(command))
+  kernelOpOptions(eventOptions(common(command)))
     .argument(
       '[name]',
       'a kernel, a family to pick from (tilewright list kernels), or the path of a file with your own',
@@ -77,9 +72,6 @@ export function define(command: Command): void {
       '--nest <file>',
       'on arrays of PEs: the loop nest to use, as JSON (tilewright schema nest); with --from also as Timeloop prints it',
     )
-    .option('--shape <key=value,…>', 'dimensions, such as m=4096,n=4096,k=4096')
-    .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
-    .option('--tile <key=value,…>', 'parameters of the kernel; those left out are searched')
     .addOption(
       new Option(
         '--emit <what>',
@@ -107,25 +99,15 @@ export function define(command: Command): void {
       }
       if (name === undefined) throw new InputError('expected a kernel (tilewright list kernels), or --from FILE');
       if (options.machine === undefined) throw new InputError('expected a machine: -m NAME (tilewright list machines)');
-      const own = isKernelFile(name) ? [await loadUserKernel(name)] : undefined;
-      const kernels = own ?? kernelsNamed(name);
       const set = splitSet(options.set).machine;
       const machine = await openMachine(options.machine, set);
       const event = await openEventOptions(options.machine, set, options);
-      const shape = parseShape(options.shape ?? '', kernels[0]!.shape);
-      const params = options.tile === undefined ? undefined : parseAssignments(options.tile, `--tile ${options.tile}`);
-      const op = kernels[0]!.toOp(shape, options.dtype);
+      const { op, ...chosen } = await kernelOp(name, options, machine.graph);
       const context = contextOf(op, options);
-      const {
-        result: simulated,
-        choice,
-        runs,
-      } = simulateKernel(op, machine.graph, {
+      const { result: simulated, choice } = simulateKernel(op, machine.graph, {
         fidelity: options.fidelity,
         objective: options.objective,
-        kernel: own ? undefined : pinned(name, params !== undefined),
-        kernels: own,
-        params,
+        ...chosen,
         context,
         ...event,
         ...(options.nest !== undefined && { layOut: await ownNest(options.nest, machine.graph) }),
@@ -141,13 +123,21 @@ export function define(command: Command): void {
         throw new InputError('--subgroup-matrix needs --emit wgsl');
       if (options.emit) {
         const programs =
-          options.emit === 'epoch'
-            ? epochs(choice.launches, runs)
-            : await printed(choice.launches, options, machine.graph);
+          options.emit === 'epoch' ? epochs(result) : await printed(choice.launches, options, machine.graph);
         const nests = choice.launches.flatMap((l) => l.mapping.nest ?? []);
-        const json = () => ({ programs, ...(options.emit === 'nest' && nests.length > 0 && { nests }) });
+        const json = () => ({
+          programs,
+          ...(options.emit === 'nest' && nests.length > 0 && { nests }),
+          ...(options.emit === 'epoch' && { arrays: result.arrays }),
+        });
         await emit(options, { json, text: () => programs.join('\n\n') });
-      } else await emit(options, { json: () => result, text: () => kernelText(result) });
+      } else if (
+        !(await writeReport(
+          [{ simulation: result, machine: machine.graph, assumptions: assumptionsOf(machine) }],
+          options,
+        ))
+      )
+        await emit(options, { json: () => result, text: () => kernelText(result) });
     });
 }
 
@@ -171,13 +161,9 @@ async function ownNest(path: string, machine: ResourceGraph): Promise<(launch: L
 }
 
 /** Of each launch that is laid on arrays. @throws InputError when none is */
-function epochs(launches: readonly Launch[], runs: readonly RunResult[]): string[] {
-  const texts = launches.flatMap(({ program, mapping }, i) => {
-    const nest = runs[i]?.nest;
-    return mapping.nest && nest ? [`${program.name}\n${epochText(mapping.nest, nest)}`] : [];
-  });
-  if (texts.length === 0) throw new InputError('is laid on no array of processing elements', '--emit epoch');
-  return texts;
+function epochs({ arrays }: KernelSimulation): string[] {
+  if (!arrays) throw new InputError('is laid on no array of processing elements', '--emit epoch');
+  return arrays.map((o) => `${o.launch}\n${epochText(o)}`);
 }
 
 /** Of each launch. A shader is one for a device that offers what the machine has. */
@@ -225,25 +211,12 @@ function matrixShape(text: string | true): { m: number; n: number; k: number } {
   return { m: m!, n: n!, k: k! };
 }
 
-/** A name of one kernel is that kernel; a family is searched whole, unless a tile is given for its kernel of that name. */
-function pinned(name: string, tile: boolean): string | undefined {
-  const family = KERNEL_LIST.filter((k) => k.family === name);
-  const exact = KERNEL_LIST.some((k) => k.name === name);
-  return exact && (tile || family.length <= 1) ? name : undefined;
-}
-
 /** Cold: nothing is in the caches. Warm: the same call ran just before. */
 function contextOf(op: Op, options: Options): Context {
   if (options.cache === 'cold') return { ...COLD, launch: options.launch };
   const { read_B, write_B } = compulsoryBytesOf(op);
   const bytes = read_B + write_B;
   return { launch: options.launch, reuse_B: { weight: bytes, activation: bytes, kv: bytes, index: bytes } };
-}
-
-function dtypeOf(text: string): DType {
-  const dtype = asDType(text);
-  if (!dtype) throw unknownName('number format', text, DTYPES, '--dtype');
-  return dtype;
 }
 
 function kernelText(result: KernelSimulation): string {

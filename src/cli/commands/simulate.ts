@@ -7,6 +7,8 @@ import { needsEvent } from '../event-options.js';
 import { writeOutput } from '../io.js';
 import { emit, note } from '../output.js';
 import { type Replayed, type ReplayOptions, replay, replayOptions, workloadOf } from '../replay.js';
+import { writeReport } from '../report-file.js';
+import { assumptionsOf } from '../runs.js';
 import { bold, STYLE, yellow } from '../style.js';
 
 interface Options extends ReplayOptions {
@@ -33,7 +35,9 @@ export function define(command: Command): void {
           JSON.stringify(timelineOf(replayed.shown, replayed.machine.graph, replayed.event)),
         );
       }
-      await emit(options, { json: () => replayed.simulation, text: () => simulationText(replayed) });
+      const { simulation, machine } = replayed;
+      if (!(await writeReport([{ simulation, machine: machine.graph, assumptions: assumptionsOf(machine) }], options)))
+        await emit(options, { json: () => simulation, text: () => simulationText(replayed) });
     });
 }
 

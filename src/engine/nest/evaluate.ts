@@ -7,7 +7,7 @@
 import type { Cascade } from '../../kernel/einsum.js';
 import type { Nest } from '../../kernel/nest.js';
 import { checkNest } from '../../kernel/nest-check.js';
-import type { ResourceGraph } from '../../machine/graph.js';
+import type { PeArray, ResourceGraph } from '../../machine/graph.js';
 import { analyseNest } from './analyse.js';
 import { bandwidthOf } from './bandwidth.js';
 import { type Moved, trafficOf } from './traffic.js';
@@ -114,16 +114,13 @@ function stalls(nest: Nest, cascade: Cascade, graph: ResourceGraph, epochs: numb
   return epochs * Math.max(0, waits - others);
 }
 
-/** Skew of the operands across systolic arrays: the last place starts, and the first ends, that much apart. */
+/** Skew of the operands across systolic arrays in use. */
 function fillAndDrain(nest: Nest, graph: ResourceGraph): number {
   const units = new Set(nest.stages.flatMap((s) => s.nests.map((n) => n.unit)));
-  let most = 0;
-  for (const array of graph.arrays ?? []) {
-    if (!units.has(array.unit)) continue;
-    const skew = array.levels
-      .filter((l) => l.network.systolic)
-      .reduce((n, l) => n + (l.fanout.x - 1) + (l.fanout.y - 1), 0);
-    most = Math.max(most, skew);
-  }
-  return most;
+  return Math.max(0, ...(graph.arrays ?? []).filter((a) => units.has(a.unit)).map(skewOf));
+}
+
+/** The last place of a systolic array starts, and the first ends, so many cycles apart. */
+export function skewOf({ levels }: PeArray): number {
+  return levels.reduce((n, { network, fanout }) => n + (network.systolic ? fanout.x - 1 + (fanout.y - 1) : 0), 0);
 }

@@ -12,6 +12,8 @@ export interface Moved {
   moved_write_B: number;
   /** Instances in use. */
   instances: number;
+  /** Read and written, by tensor. */
+  readonly tensors_B: Map<string, number>;
 }
 
 /** By store id, in the machine's order; all instances together. */
@@ -25,7 +27,7 @@ export function trafficOf(
     for (const a of einsums)
       for (const s of a.stores) {
         if (s.store !== store.id) continue;
-        const m = found.get(store.id) ?? { read_B: 0, write_B: 0, moved_read_B: 0, moved_write_B: 0, instances: 1 };
+        const m = found.get(store.id) ?? nothing();
         found.set(store.id, m);
         m.instances = Math.max(m.instances, s.instances);
         for (const t of s.tensors) {
@@ -36,6 +38,7 @@ export function trafficOf(
           const [reads, fills, updates] = t.sparse
             ? [t.sparse.reads.actual, t.sparse.fills.actual, t.sparse.updates.actual]
             : [t.reads, t.fills, t.updates];
+          m.tensors_B.set(t.tensor, (m.tensors_B.get(t.tensor) ?? 0) + (reads + fills + updates) * n);
           m.read_B += reads * n;
           m.write_B += (fills + updates) * n;
           m.moved_read_B += whole(reads);
@@ -44,3 +47,12 @@ export function trafficOf(
       }
   return found;
 }
+
+const nothing = (): Moved => ({
+  read_B: 0,
+  write_B: 0,
+  moved_read_B: 0,
+  moved_write_B: 0,
+  instances: 1,
+  tensors_B: new Map(),
+});

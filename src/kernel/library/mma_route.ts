@@ -119,9 +119,11 @@ const matrix = (op: MmaOp, widenA: boolean, widenB: boolean, machine: ResourceGr
   group_lanes: Math.max(machine.cores.lane_group, op.lanes),
 });
 
-/** Why no route exists. */
+/** Why no route exists, and which there are. */
 export function noRoute(f: Formats, machine: ResourceGraph): string {
-  return `${machine.name} has neither a matrix instruction nor multiply–adds for ${f.a} × ${f.b} accumulated in ${f.accumulate}`;
+  const has = machine.units.flatMap((u) => u.mma.map((m) => (m.a === m.b ? m.a : `${m.a} × ${m.b}`)));
+  const known = has.length > 0 ? ` (it multiplies ${[...new Set(has)].join(', ')})` : '';
+  return `${machine.name} has neither a matrix instruction nor multiply–adds for ${f.a} × ${f.b} accumulated in ${f.accumulate}${known}`;
 }
 
 const weight: Fx = { in: 0 };

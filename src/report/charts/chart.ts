@@ -7,6 +7,8 @@ export interface Chart {
   readonly id: string;
   readonly title: string;
   readonly caption: string;
+  /** Sentences below it. */
+  readonly notes?: readonly string[];
   readonly spec: TopLevelSpec;
   readonly tables: readonly Table[];
 }

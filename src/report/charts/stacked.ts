@@ -23,7 +23,7 @@ export interface Stack {
 }
 
 /** Parts with light colours, on which dark text reads better. */
-const LIGHT = new Set(['l2', 'vector', 'static', 'register']);
+const LIGHT = new Set(['l2', 'vector', 'static', 'register', 'unfilled', 'other_array', 'reduction', 'unused', 'grid']);
 
 export function stackedBars({ rows, order, axis, show, words }: Stack) {
   const sums = rows.map((row) => order.reduce((sum, part) => sum + (row.parts[part] ?? 0), 0));

@@ -146,6 +146,9 @@ async function chartHtml(chart: Chart): Promise<string> {
     `<p class="caption">${escapeXml(chart.caption)}</p>`,
     `<div class="chart" data-chart="${escapeXml(chart.id)}"><div>${await chartSvg(chart)}</div></div>`,
     `<script type="application/json" id="spec-${escapeXml(chart.id)}">${scriptJson(await compileChart(chart))}</script>`,
+    chart.notes
+      ? `<ul class="notes">${chart.notes.map((n) => `<li>${escapeXml(unbroken(n))}</li>`).join('')}</ul>`
+      : '',
     rows > 0 ? `<details><summary>The numbers behind this chart</summary>${tables}</details>` : '',
     '</section>',
   ].join('\n');

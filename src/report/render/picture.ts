@@ -61,6 +61,7 @@ async function stack(head: readonly Line[], charts: readonly Chart[], titles = t
     parts.push(svg.replace(/^<svg /, `<svg x="${MARGIN}" y="${y.toFixed(1)}" `));
     widest = Math.max(widest, width + 2 * MARGIN);
     y += height;
+    for (const text of chart.notes ?? []) write({ text: unbroken(text), size: 11.5, weight: 400, gap: 4 });
   }
   const height = Math.ceil(y + MARGIN);
   return [

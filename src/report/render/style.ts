@@ -26,6 +26,7 @@ p{margin:6px 0}
 .warnings ul{margin:4px 0;padding-left:20px}
 .chart{margin:14px 0 4px;overflow-x:auto}
 .chart svg{font-feature-settings:normal;max-width:100%;height:auto;display:block}
+.notes{font-size:13.5px;line-height:1.5;max-width:84ch;padding-left:20px;margin:8px 0}
 .controls{font-size:13px;color:var(--muted);margin:2px 0 8px}
 .controls label{font-size:13px;color:var(--ink);margin:0 10px 0 2px}
 .controls input{accent-color:var(--accent);vertical-align:-1px}
