@@ -63,6 +63,12 @@ export function boundsFor(asked: Asked): Bounds {
   };
 }
 
+/** The bound alone. @throws InputError as `boundsFor` */
+export function leastOf(asked: Asked): { readonly bound_B: number; readonly formula: string } {
+  const { bytes, formula } = strongest(termsAt(subjectOf(asked), asked.dtype, asked.capacity_B));
+  return { bound_B: positive(bytes, `bound of ${asked.name}`), formula };
+}
+
 function subjectOf({ name, shape: text, dtype, tile, own }: Asked): Subject {
   if (own) {
     const shape = parseShape(text, own.shape, `${name} --shape`);

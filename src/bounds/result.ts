@@ -21,6 +21,16 @@ const TermSchema = Type.Object({
   source: Type.String(),
 });
 
+const BoundarySchema = Type.Object({
+  boundary: Type.String({ description: 'memory on the far side, and what is on the near side' }),
+  capacity_B: Type.Number({ exclusiveMinimum: 0, description: 'of the near side' }),
+  bound_B: Type.Number({ exclusiveMinimum: 0 }),
+  formula: Type.String(),
+  moved_B: Type.Number({ minimum: 0, description: 'by the kernel and tile that the machine is given, caches cold' }),
+  ratio: Type.Number({ minimum: 0, description: 'moved_B ÷ bound_B' }),
+});
+export type Boundary = Static<typeof BoundarySchema>;
+
 const MoveSchema = Type.Object({
   move: Type.String(),
   value: Type.String(),
@@ -65,6 +75,14 @@ export const BoundsSchema = Type.Object(
       ),
     ),
     pebbling: Type.Optional(PebblingSchema),
+    machine: Type.Optional(
+      Type.Object({
+        name: Type.String(),
+        kernel: Type.String({ description: 'its pick' }),
+        tile: Tile,
+        boundaries: Type.Array(BoundarySchema, { description: 'far to near' }),
+      }),
+    ),
   },
   { $id: 'bounds' },
 );

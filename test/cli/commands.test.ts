@@ -29,6 +29,20 @@ async function json(...args: string[]): Promise<unknown> {
 const DECODE = ['-m', 'h100-sxm', '-w', 'gpt-2:decode,batch=1,context=128'];
 const SECONDS = 60_000;
 
+test(
+  'bounds -m tells the boundaries of the machine, as its schema says',
+  async () => {
+    const shown = await json('bounds', 'softmax', '--shape', 'rows=512,cols=1024', '-m', 'h100-sxm');
+    const schema = JSON.parse(await ok('schema', 'bounds'));
+    expect(new Ajv({ strict: false }).validate(schema, shown)).toBe(true);
+    expect(shown).toMatchObject({
+      capacity_B: (227 + 256) * 1024,
+      machine: { name: 'h100-sxm', boundaries: [{ boundary: 'dram | chip' }, { boundary: 'l2 | workgroup' }] },
+    });
+  },
+  SECONDS,
+);
+
 describe('help', () => {
   test(
     'names every command, and each command explains itself',

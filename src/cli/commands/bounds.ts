@@ -4,14 +4,16 @@ import { asDType, DTYPES, type DType } from '../../base/dtype.js';
 import { InputError, unknownName } from '../../base/errors.js';
 import { parseQuantity } from '../../base/units.js';
 import { type Composition, composeTrace } from '../../bounds/compose.js';
-import { boundsFor } from '../../bounds/evaluate.js';
-import { OTHERS } from '../../bounds/others.js';
+import { type Asked, boundsFor, leastOf } from '../../bounds/evaluate.js';
+import { OTHERS, otherByName } from '../../bounds/others.js';
 import type { Bounds, Pebbling } from '../../bounds/result.js';
+import type { AnyKernel } from '../../kernel/library/index.js';
 import { pebblingTable, renderBounds, schedulesTable } from '../../report/bounds.js';
 import { quantity } from '../../report/format.js';
 import { formatOf, textTable } from '../../report/index.js';
+import { crossingsOf } from '../boundaries.js';
 import { writeOutput } from '../io.js';
-import { type CommonOptions, common } from '../options.js';
+import { type CommonOptions, collect, common, splitSet } from '../options.js';
 import { emit, note, type Result } from '../output.js';
 import { parseAssignments } from '../pins.js';
 import { commandLine } from '../runs.js';
@@ -29,6 +31,8 @@ interface Options extends CommonOptions {
   readonly pebble?: boolean;
   readonly workload?: string;
   readonly frontier?: boolean;
+  readonly machine?: string;
+  readonly set?: readonly string[];
 }
 
 export function define(command: Command): void {
@@ -39,19 +43,22 @@ export function define(command: Command): void {
     )
     .option('--shape <key=value,…>', 'dimensions, such as m=4096,n=4096,k=4096')
     .option('--capacity <bytes>', 'fast memory on the near side, such as 192KiB')
+    .option(
+      '-m, --machine <name>',
+      'also the least across each boundary of this machine, and what the kernel it picks moves; its workgroup’s memory is the capacity unless one is given',
+    )
     .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
     .option('--tile <key=value,…>', 'a tile of your own, set beside the best ones')
     .option('--draw <file>', 'draw bytes against capacity: .html, .svg, .png or .md')
     .option('--pebble', 'play the red–blue pebble game on the graph of a small shape, step by step')
     .option('--frontier', 'instead: the least words for each size of a buffer, over all nests of two levels')
+    .addOption(new Option('--set <path=value>', 'override a field of the machine').argParser(collect))
     .option('-w, --workload <text>', 'instead of a kernel: all ops of a workload, one by one and fused')
     .action(async (name: string | undefined, options: Options) => {
       if (options.frontier) return emit(options, await frontierOf(name, options));
-      if (options.capacity === undefined) throw new InputError('expected --capacity BYTES, such as 192KiB');
-      const capacity_B = parseQuantity(options.capacity, 'bytes', '--capacity');
-      if (!(capacity_B > 0)) throw new InputError(`'${options.capacity}' is no capacity`, '--capacity');
       if (options.workload !== undefined) {
         if (name !== undefined) throw new InputError('give a kernel or --workload, not both', name);
+        const capacity_B = capacityOf(options);
         const composition = composeTrace(openTrace(options.workload), capacity_B);
         return emit(options, { json: () => composition, text: () => compositionText(composition) });
       }
@@ -62,6 +69,8 @@ export function define(command: Command): void {
       const tile = options.tile === undefined ? undefined : parseAssignments(options.tile, `--tile ${options.tile}`);
       const { dtype, pebble } = options;
       const own = isKernelFile(name) ? await loadUserKernel(name) : undefined;
+      const machine = options.machine === undefined ? undefined : await picked(name, own, options);
+      const capacity_B = machine && options.capacity === undefined ? machine.nearest_B : capacityOf(options);
       const asked = {
         name: own?.name ?? name,
         own,
@@ -72,7 +81,7 @@ export function define(command: Command): void {
         curve: format !== undefined,
         pebble,
       };
-      const bounds = boundsFor(asked);
+      const bounds: Bounds = { ...boundsFor(asked), ...(machine && { machine: machine.at(asked) }) };
       if (format) {
         const title = `Least I/O of ${name} (${Object.entries(bounds.shape)
           .map(([k, v]) => `${k} ${v}`)
@@ -83,6 +92,39 @@ export function define(command: Command): void {
       }
       await emit(options, { json: () => bounds, text: () => boundsText(bounds) });
     });
+}
+
+function capacityOf({ capacity }: Options): number {
+  if (capacity === undefined) throw new InputError('expected --capacity BYTES, such as 192KiB, or -m MACHINE');
+  const capacity_B = parseQuantity(capacity, 'bytes', '--capacity');
+  if (!(capacity_B > 0)) throw new InputError(`'${capacity}' is no capacity`, '--capacity');
+  return capacity_B;
+}
+
+/** What a machine's pick of kernel and tile moves across its boundaries. */
+async function picked(name: string, own: AnyKernel | undefined, { machine, shape, dtype, set }: Options) {
+  if (!own && otherByName(name)) throw new InputError('there is no kernel that a machine could run', name);
+  const { openMachine } = await import('../files.js');
+  const { simulateKernel } = await import('../../engine/simulate.js');
+  const { kernelsNamed } = await import('../../kernel/library/index.js');
+  const { parseShape } = await import('../../kernel/shape.js');
+  const { graph } = await openMachine(machine!, splitSet(set).machine);
+  const [first] = own ? [own] : kernelsNamed(name);
+  const op = first!.toOp(parseShape(shape ?? '', first!.shape, `${name} --shape`), dtype);
+  const { result } = simulateKernel(op, graph, own ? { kernels: [own] } : {});
+  const crossings = crossingsOf(graph, result);
+  return {
+    nearest_B: crossings.at(-1)!.capacity_B,
+    at: (asked: Asked): NonNullable<Bounds['machine']> => ({
+      name: graph.name,
+      kernel: result.kernel,
+      tile: { ...result.tile },
+      boundaries: crossings.map((c) => {
+        const { bound_B, formula } = leastOf({ ...asked, capacity_B: c.capacity_B });
+        return { ...c, bound_B, formula, ratio: c.moved_B / bound_B };
+      }),
+    }),
+  };
 }
 
 function dtypeOf(text: string): DType {
@@ -131,10 +173,25 @@ function boundsText(b: Bounds): string {
       b.terms.map((t) => [t.formula, t.bound_B > 0 ? bytes(t.bound_B) : { text: 'says nothing', value: 0 }, t.range]),
     ),
   ];
+  if (b.machine) parts.push(boundariesText(b.machine));
   if (b.schedules.length > 0) parts.push(textTable(schedulesTable(b), STYLE));
   parts.push(b.advice);
   if (b.pebbling) parts.push(pebblingText(b.pebbling));
   return parts.join('\n\n');
+}
+
+function boundariesText({ name, kernel, boundaries }: NonNullable<Bounds['machine']>): string {
+  return plainTable(
+    [`Boundary of ${name}`, 'Near memory', 'At least', `${kernel} moves`, 'Ratio', 'By'],
+    boundaries.map((c) => [
+      c.boundary,
+      bytes(c.capacity_B),
+      bytes(c.bound_B),
+      bytes(c.moved_B),
+      { text: `${c.ratio.toPrecision(3)}×`, value: c.ratio },
+      c.formula,
+    ]),
+  );
 }
 
 function pebblingText(p: Pebbling): string {

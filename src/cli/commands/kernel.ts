@@ -242,7 +242,7 @@ function kernelText(result: KernelSimulation): string {
   ];
   const stores = [...new Set([...Object.keys(result.requested_B), ...Object.keys(result.moved_B)])];
   const parts = [
-    `${bold(`${result.kernel} on ${result.machine}: ${resourceInWords(result.bound_by)} sets the pace`)}\n${[...tile, `${result.tried} candidates tried`].join(' ')}`,
+    `${bold(`${result.kernel} on ${result.machine}: bound by ${resourceInWords(result.bound_by)}`)}\n${[...tile, `${result.tried} candidates tried`].join(' ')}`,
     plainTable(['Figure', result.fidelity], figures),
     plainTable(
       ['Store', 'Requested', 'Moved'],
