@@ -20,7 +20,7 @@ import { type EventOptions, eventOptions, openEventOptions } from '../event-opti
 import { openMachine } from '../files.js';
 import { readText, writeOutput } from '../io.js';
 import { type KernelOpOptions, kernelOp, kernelOpOptions } from '../kernel-op.js';
-import { type CommonOptions, collect, common, splitSet, wholeNumber } from '../options.js';
+import { collect, common, splitSet, wholeNumber } from '../options.js';
 import { emit } from '../output.js';
 import { writeReport } from '../report-file.js';
 import { assumptionsOf } from '../runs.js';

@@ -4,7 +4,8 @@
  */
 import { InfeasibleError } from '../../base/errors.js';
 import type { Launch } from '../../kernel/kernel.js';
-import { type Accesses, type LaneWork, lanesOf, programWork, type WorkNode } from '../../kernel/lane-work.js';
+import { type Accesses, type LaneWork, lanesOf } from '../../kernel/lane-count.js';
+import { programWork, type WorkNode } from '../../kernel/lane-work.js';
 import { mathRateOf, type ResourceGraph } from '../../machine/graph.js';
 
 /** Cycles: always, and per share of the view that is inside; arithmetic apart, since part of it overlaps. */

@@ -16,7 +16,8 @@ import {
   type View,
 } from '../../kernel/ir.js';
 import type { Launch } from '../../kernel/kernel.js';
-import type { LaneWork, WorkNode } from '../../kernel/lane-work.js';
+import type { LaneWork } from '../../kernel/lane-count.js';
+import type { WorkNode } from '../../kernel/lane-work.js';
 import type { ResourceGraph } from '../../machine/graph.js';
 import { type Blocked, blockTensors, Placer, type ViewUse } from './blocks.js';
 import { compileExpr, type IntFn } from './expr.js';

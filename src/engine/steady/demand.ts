@@ -17,7 +17,8 @@ import {
   type View,
 } from '../../kernel/ir.js';
 import type { Launch, Mapping } from '../../kernel/kernel.js';
-import type { LaneWork, WorkNode } from '../../kernel/lane-work.js';
+import type { LaneWork } from '../../kernel/lane-count.js';
+import type { WorkNode } from '../../kernel/lane-work.js';
 import { BEYOND, type Costs, ISSUE, PIPES, SHARED } from './costs.js';
 import { accessed, enter, type Nest, placeFollows } from './domain.js';
 import type { Use } from './reuse.js';

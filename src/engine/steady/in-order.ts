@@ -6,14 +6,8 @@
  */
 import type { Program } from '../../kernel/ir.js';
 import type { Mapping } from '../../kernel/kernel.js';
-import {
-  type Accesses,
-  type Lanes,
-  type LaneWork,
-  lanesOf,
-  type ProgramWork,
-  programWork,
-} from '../../kernel/lane-work.js';
+import { type Accesses, type Lanes, type LaneWork, lanesOf } from '../../kernel/lane-count.js';
+import { type ProgramWork, programWork } from '../../kernel/lane-work.js';
 import type { Link, ResourceGraph, Store } from '../../machine/graph.js';
 import type { Costs, ElementCost } from './costs.js';
 
