@@ -9,6 +9,8 @@ export interface Bookkeeping {
   /** Instructions of each lane group, and reads of which each needs the one before. */
   readonly instructions: number;
   readonly lookups: number;
+  /** Meetings of all lane groups of the workgroup. */
+  readonly barriers?: number;
 }
 
 /** Cycles of a core's issue that all lane groups take, and how long the chain of one takes. */
@@ -24,6 +26,9 @@ export function bookkeepingCycles(
   const lookup_s = cache.latency_s + (cache.far ? cache.far.extra_latency_s * cache.far.share : 0);
   return {
     issue: (b.instructions * groups) / cores.issue_per_cycle,
-    chain: b.instructions * step + b.lookups * lookup_s * control.clock.nominal_Hz,
+    chain:
+      b.instructions * step +
+      b.lookups * lookup_s * control.clock.nominal_Hz +
+      (b.barriers ?? 0) * control.barrier_cycles,
   };
 }

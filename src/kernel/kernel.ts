@@ -37,6 +37,8 @@ export interface Mapping {
   readonly widest?: number;
   /** Once a workgroup, and in each iteration of a loop, besides the statements. */
   readonly bookkeeping?: { readonly start: Bookkeeping; readonly step: Bookkeeping };
+  /** A lane group reads its operands from shared storage first and multiplies then: no fragments are read ahead. */
+  readonly operandsFirst?: boolean;
   /** On arrays of PEs: the nests that the program's cascade of einsums is laid out in; lanes and cores then play no part. */
   readonly nest?: Nest;
 }

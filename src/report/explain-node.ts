@@ -37,13 +37,13 @@ export function leaf(
   return { metric, value, unit, parts: [], ...more };
 }
 
-export function section(fields: Fields, path: string): Explanation[] {
-  return [...fields].filter(([p]) => p === path || p.startsWith(`${path}.`)).map(([p, f]) => sourced(p, f));
+export function section(fields: Fields, path: string, root = 'machine'): Explanation[] {
+  return [...fields].filter(([p]) => p === path || p.startsWith(`${path}.`)).map(([p, f]) => sourced(p, f, root));
 }
 
-export function sourced(path: string, f: Sourced): Explanation {
+export function sourced(path: string, f: Sourced, root = 'machine'): Explanation {
   return {
-    metric: `machine.${path}`,
+    metric: `${root}.${path}`,
     value: f.value,
     unit: f.unit,
     text: f.text,

@@ -13,6 +13,8 @@ export interface ExplainContext {
   readonly simulation: SimulationJson;
   /** Every number of the machine's description by path. */
   readonly fields: Fields;
+  /** Every number of measured frameworks' kernels by path. */
+  readonly kernels?: Fields;
 }
 
 /**
@@ -21,7 +23,9 @@ export interface ExplainContext {
  * @throws InputError for a metric there is not, with the nearest there is.
  */
 export function explain(metric: string, context: ExplainContext): Explanation {
-  if (metric === 'machine' || metric.startsWith('machine.')) return field(metric, context.fields);
+  if (metric === 'machine' || metric.startsWith('machine.')) return field(metric, context.fields, 'machine');
+  if (context.kernels && (metric === 'kernels' || metric.startsWith('kernels.')))
+    return field(metric, context.kernels, 'kernels');
   const found = op(metric, context) ?? figure(metric, context.simulation, context, '');
   if (found) return found;
   throw unknownName('metric', metric, metricsOf(context));
@@ -173,16 +177,16 @@ function divide(metric: string): [string, string | undefined] {
   return dot < 0 ? [metric, undefined] : [metric.slice(0, dot), metric.slice(dot + 1)];
 }
 
-function field(metric: string, fields: Fields): Explanation {
-  const path = metric === 'machine' ? '' : metric.slice('machine.'.length);
+function field(metric: string, fields: Fields, root: string): Explanation {
+  const path = metric === root ? '' : metric.slice(root.length + 1);
   const exact = fields.get(path);
-  if (exact) return sourced(path, exact);
-  const parts = path === '' ? [...fields].map(([p, f]) => sourced(p, f)) : section(fields, path);
+  if (exact) return sourced(path, exact, root);
+  const parts = path === '' ? [...fields].map(([p, f]) => sourced(p, f, root)) : section(fields, path, root);
   if (parts.length === 0)
     throw unknownName(
       'metric',
       metric,
-      [...fields.keys()].map((p) => `machine.${p}`),
+      [...fields.keys()].map((p) => `${root}.${p}`),
     );
   return { metric, unit: '', parts };
 }

@@ -13,14 +13,23 @@
  *
  * All cut long contexts into parts and combine these.
  */
-import { bytesOf } from '../base/dtype.js';
-import { routeOf } from '../kernel/library/attention_route.js';
+import { bytesOf, type DType } from '../base/dtype.js';
 import type { Pins } from '../kernel/mapper.js';
 import { mmaOf, type ResourceGraph } from '../machine/graph.js';
 import type { OpOf } from '../workload/op.js';
+import type { Habit } from './kernel-habits.js';
 
 type Attention = OpOf<'attention'>;
 
+/** What the framework runs: the op in the formats its kernel multiplies, its tiles, and what it does besides. */
+export interface Dispatch {
+  readonly op: Attention;
+  readonly pins: Pins;
+  readonly habit?: Habit;
+}
+
+/** Query heads of a group that the matrix kernels hold. */
+const MOST_HEADS = 32;
 /** XQA: least history of a part, workgroups wanted per core, parts of all sequences. */
 const XQA_PART_KEYS = 128;
 const XQA_WAVES = 8;
@@ -40,16 +49,6 @@ const MMHA_UNROLL = 8;
 const MMHA_HELD = 32;
 const MMHA_ACCESS_B = 16;
 
-/**
- * What these kernels do besides: unrolled code that goes once through a workgroup, lengths and pages looked up before
- * keys can be asked for. Calibrated, one set for all machines, on measured decode calls of A100, H100, L40S and B200
- * (ai-dynamo/aiconfigurator): what the time of a lone workgroup, and of many, leaves over the statements'. No
- * instructions were counted in compiled code.
- */
-const XQA_BESIDES = { start_instructions: 150, start_lookups: 2, step_instructions: 1000, step_lookups: 1 };
-const NARROW_BESIDES = { start_instructions: 800, start_lookups: 2, step_instructions: 0, step_lookups: 0 };
-const MMHA_BESIDES = { start_instructions: 1200, start_lookups: 4, step_instructions: 100, step_lookups: 1 };
-const FMHA_BESIDES = { start_instructions: 900, start_lookups: 6, step_instructions: 0, step_lookups: 0 };
 const NARROW_KEYS = 128;
 const FMHA_KEYS = 128;
 
@@ -59,35 +58,40 @@ const legal = (parts: number): number => PARTS.filter((p) => p <= parts).at(-1) 
 
 const ownAccumulators = (op: Attention, machine: ResourceGraph): boolean =>
   mmaOf(machine, op.q, op.q, 'fp32')?.op.accumulator === 'own';
-/** The kernel for keys of one byte that multiplies them as they are, where instructions read shared storage. */
-const narrowXqa = (op: Attention, machine: ResourceGraph): boolean => {
-  const found = mmaOf(machine, op.kv, op.kv, 'fp32')?.op;
-  return bytesOf(op.kv) === 1 && found?.operands === 'shared' && found.accumulator === 'register';
-};
+/** Keys of one byte are multiplied as they are where instructions read shared storage: queries are made narrow too. */
+export const multipliesNarrow = (kv: DType, machine: ResourceGraph): boolean =>
+  bytesOf(kv) === 1 && mmaOf(machine, kv, kv, 'fp32')?.op.operands === 'shared';
 
 export type DecodeKernel = 'xqa' | 'narrow xqa' | 'mmha' | 'fmha';
 
 export function decodeKernel(op: Attention, machine: ResourceGraph): DecodeKernel {
-  if (ownAccumulators(op, machine)) return 'fmha';
   const group = op.heads / op.kv_heads;
-  if (group < 2 || group > 32) return 'mmha';
-  const narrow = narrowXqa(op, machine);
+  if (group > MOST_HEADS) return 'mmha';
+  if (ownAccumulators(op, machine)) return 'fmha';
+  if (group < 2) return 'mmha';
+  const narrow = multipliesNarrow(op.kv, machine);
   if (!narrow && op.window > 0 && op.kv_len > op.window) return 'mmha';
   const parts = Math.max(1, Math.floor((op.kv_len - 1) / XQA_PART_KEYS));
   const work = op.kv_heads * op.batch * parts * XQA_FEW_CORES;
   return narrow ? 'narrow xqa' : work >= machine.cores.count ? 'xqa' : 'mmha';
 }
 
-export function decodePins(op: Attention, machine: ResourceGraph): Pins {
-  switch (decodeKernel(op, machine)) {
+export function decodeDispatch(op: Attention, machine: ResourceGraph): Dispatch {
+  const kernel = decodeKernel(op, machine);
+  const narrow: Attention = multipliesNarrow(op.kv, machine) ? { ...op, q: op.kv } : op;
+  switch (kernel) {
     case 'fmha':
-      return fmhaPins(op, machine);
+      return { op: narrow, pins: fmhaPins(op, machine), habit: { name: 'trtllm_gen' } };
     case 'mmha':
-      return mmhaPins(op, machine);
+      return { op, pins: mmhaPins(op, machine), habit: { name: 'mmha' } };
     case 'xqa':
-      return xqaPins(op, machine, false);
-    default:
-      return xqaPins(op, machine, true);
+      return {
+        op,
+        pins: xqaPins(op, machine, false),
+        habit: { name: 'xqa', width: (1 + Math.ceil(op.head_dim / 128)) / 2 },
+      };
+    case 'narrow xqa':
+      return { op: narrow, pins: xqaPins(op, machine, true), habit: { name: 'narrow_xqa' } };
   }
 }
 
@@ -114,7 +118,6 @@ function xqaPins(op: Attention, machine: ResourceGraph, narrow: boolean): Pins {
       groups: 1,
       pack: 1,
       vector: 0,
-      ...NARROW_BESIDES,
     });
   const room = machine.cores.shared_per_workgroup_B;
   const buffers_B = XQA_BUFFERS_B.find((b) => b + 12288 <= room) ?? 0;
@@ -128,9 +131,6 @@ function xqaPins(op: Attention, machine: ResourceGraph, narrow: boolean): Pins {
     pack: 1,
     vector: 0,
     widest: machine.cores.lane_group,
-    ...XQA_BESIDES,
-    // half of them go with the width of a head, in steps of 128
-    step_instructions: (XQA_BESIDES.step_instructions * (1 + Math.ceil(op.head_dim / 128))) / 2,
   });
 }
 
@@ -153,7 +153,6 @@ function mmhaPins(op: Attention, machine: ResourceGraph): Pins {
     groups: lanes / machine.cores.lane_group,
     pack: 0,
     vector: 1,
-    ...MMHA_BESIDES,
   });
 }
 
@@ -172,25 +171,5 @@ function fmhaPins(op: Attention, machine: ResourceGraph): Pins {
     groups: 2,
     pack,
     vector: 0,
-    ...FMHA_BESIDES,
   });
-}
-
-/**
- * Tiles of the prefill kernels: with instructions of 128 lanes that read shared memory two consumer groups of 64
- * queries and wide blocks of keys, twice buffered; before them 64 queries (128 of narrow heads) on four warps.
- */
-export function prefillPins(op: Attention, machine: ResourceGraph): Pins | undefined {
-  const route = routeOf(op, machine);
-  if (route?.mma !== 'matrix') return undefined;
-  const narrow = bytesOf(op.q) === 1;
-  const d = op.head_dim;
-  if (route.m >= 128)
-    return { kernel: 'attention_fused', params: { bq: 256, bkv: 128, groups: 2, pack: 0, ...FMHA_BESIDES } };
-  if (route.lanes > machine.cores.lane_group) {
-    const bkv = narrow ? (d <= 128 ? 256 : 128) : d <= 64 ? 256 : d <= 128 ? 128 : 64;
-    return { kernel: 'attention_fused', params: { bq: 128, bkv, groups: 2, stages: 2, pack: 0 } };
-  }
-  const bkv = machine.cores.shared_per_workgroup_B >= XQA_BUFFERS_B[0] ? 128 : 64;
-  return { kernel: 'attention_fused', params: { bq: 64, bkv, groups: 4, pack: 0 } };
 }

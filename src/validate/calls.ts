@@ -11,10 +11,12 @@ import type { Context } from '../engine/types.js';
 import type { Pins } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import type { Activation, ElementwiseFn, Op, OpOf } from '../workload/op.js';
-import { decodeKernel, decodePins, prefillPins } from './attention-kernels.js';
+import { decodeDispatch, decodeKernel } from './attention-kernels.js';
 import { positive, type Row, type Skip, secondsOf, textOf, unknown, whole } from './fields.js';
 import { blockScaledPins, fourBitPins, weightOnlyPins } from './gemm-kernels.js';
+import type { Habit } from './kernel-habits.js';
 import { layerNormPins, type NamedLaunch, sgemmPins, softmaxPins } from './named-kernels.js';
+import { prefillDispatch } from './prefill-kernels.js';
 import { diffusionRow, energyRow, phasesRow, type Served } from './served.js';
 
 export interface Call {
@@ -37,6 +39,7 @@ export interface Call {
 export interface Step {
   readonly op: Op;
   readonly pins?: Pins;
+  readonly habit?: Habit;
 }
 /** A row is a call, or says something of a whole model. */
 export type TableKind = {
@@ -258,7 +261,12 @@ function attentionRow(row: Row, decode: boolean): Call | Skip {
     steps: (machine) =>
       decode
         ? decodeSteps(prepare, attention, machine)
-        : [{ op: lengths }, { op: rotary }, { op: append }, { op: attention, pins: prefillPins(attention, machine) }],
+        : [
+            { op: lengths },
+            { op: rotary },
+            { op: append },
+            prefillDispatch(attention, kv, machine) ?? { op: attention },
+          ],
     context: warm(bytes),
     measured_s: secondsOf(row),
     group: decode ? 'decode attention' : 'prefill attention',
@@ -272,7 +280,7 @@ const WITH_SINKS = 64;
 /** Only some decode kernels leave the embedding and the cache's new entries to a kernel before them. */
 function decodeSteps(prepare: Op, attention: OpOf<'attention'>, machine: ResourceGraph): readonly Step[] {
   const kernel = decodeKernel(attention, machine);
-  const main: Step = { op: attention, pins: decodePins(attention, machine) };
+  const main: Step = decodeDispatch(attention, machine);
   const apart = kernel === 'xqa' || kernel === 'fmha' || (kernel === 'narrow xqa' && attention.head_dim === WITH_SINKS);
   return apart ? [{ op: prepare }, main] : [main];
 }

@@ -11,6 +11,7 @@ import { compulsoryBytesOf, flopsOf, type Op } from '../workload/op.js';
 import { type Call, type Step, TABLES, type TableKind } from './calls.js';
 import { readCsv } from './csv.js';
 import type { Row, Skip } from './fields.js';
+import { withHabit } from './kernel-habits.js';
 
 /** A table that is understood, and where each of its rows stands. */
 export interface MeasuredTable {
@@ -100,10 +101,11 @@ export function mapCall(call: Call, machine: ResourceGraph, mapper: Mapper): Map
 }
 
 /** Under the framework's choices where the machine can follow them, the best otherwise. */
-function choose({ op, pins }: Step, context: Context, machine: ResourceGraph, mapper: Mapper): Choice {
+function choose({ op, pins, habit }: Step, context: Context, machine: ResourceGraph, mapper: Mapper): Choice {
   const options = {
     objective: 'time',
-    context: JSON.stringify(context),
+    context: JSON.stringify([context, habit]),
+    ...(habit && { layOut: (launch: Launch) => withHabit(launch, habit) }),
     evaluate: (launches: readonly Launch[]) => evaluateLaunches(launches, machine, context),
   } as const;
   if (pins)

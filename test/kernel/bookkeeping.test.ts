@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import { runEvent } from '../../src/engine/event/run.js';
 import { runSteady } from '../../src/engine/steady/steady.js';
 import { COLD } from '../../src/engine/types.js';
-import { bookkeepingCycles } from '../../src/kernel/bookkeeping.js';
+import { type Bookkeeping, bookkeepingCycles } from '../../src/kernel/bookkeeping.js';
+import type { Mapping } from '../../src/kernel/kernel.js';
 import { kernelByName } from '../../src/kernel/library/index.js';
 import { shippedMachine } from './machines.js';
 
@@ -11,30 +12,44 @@ const a100 = await shippedMachine('a100-sxm-80gb-datasheet');
 const clock_Hz = a100.control.clock.nominal_Hz;
 const context = { ...COLD, clock_Hz };
 
-function time_s(run: typeof runSteady, batch: number, besides: Record<string, number>): number {
+function time_s(run: typeof runSteady, batch: number, besides: Partial<Mapping>): number {
   const kernel = kernelByName('attention_fused');
   const shape = { batch, heads: 8, kv_heads: 1, q_len: 1, kv_len: 64, head_dim: 128, causal: 1, window: 0 };
-  const params = { bq: 16, bkv: 64, stages: 1, groups: 4, pack: 1, vector: 0, ...besides };
-  return run(kernel.build(kernel.toOp(shape, 'bf16'), params, a100)[0]!, a100, context).time_s;
+  const params = { bq: 16, bkv: 64, stages: 1, groups: 4, pack: 1, vector: 0 };
+  const { program, mapping } = kernel.build(kernel.toOp(shape, 'bf16'), params, a100)[0]!;
+  return run({ program, mapping: { ...mapping, ...besides } }, a100, context).time_s;
 }
+const bookkeeping = (start: Bookkeeping, step: Bookkeeping) => ({ bookkeeping: { start, step } });
 
 test('instructions wait for one another, look-ups for the cache', () => {
   // 4 warps: 100 each over 4 issue slots a cycle; 4 cycles from one to the next
   expect(bookkeepingCycles({ instructions: 100, lookups: 0 }, 128, a100)).toEqual({ issue: 100, chain: 400 });
   // near hit 208 cycles, half of them 149 farther
   expect(bookkeepingCycles({ instructions: 0, lookups: 2 }, 128, a100).chain).toBeCloseTo(2 * (208 + 149 / 2), 6);
+  expect(bookkeepingCycles({ instructions: 0, lookups: 0, barriers: 8 }, 128, a100)).toEqual({ issue: 0, chain: 160 });
 });
 
 test.each([
   ['steady', runSteady],
   ['event', runEvent],
 ] as const)('%s: a lone workgroup takes the chain longer, at the start and for its one block', (_, run) => {
-  const more = time_s(run, 1, { start_instructions: 500, step_instructions: 250 }) - time_s(run, 1, {});
-  expect(more * clock_Hz).toBeCloseTo(4 * 750, 0);
+  const more =
+    time_s(run, 1, bookkeeping({ instructions: 500, lookups: 0 }, { instructions: 250, lookups: 0, barriers: 3 })) -
+    time_s(run, 1, {});
+  expect(more * clock_Hz).toBeCloseTo(4 * 750 + 3 * 20, 0);
+});
+
+test.each([
+  ['steady', runSteady],
+  ['event', runEvent],
+] as const)('%s: operands read before a product lengthen it by the time they are multiplied', (_, run) => {
+  const more = time_s(run, 1, { operandsFirst: true }) - time_s(run, 1, {});
+  // 16 × 64 × 128 multiply–accumulates of each product at 1024 a cycle: less than its 20 KiB of operands take at 128 B
+  expect(more * clock_Hz).toBeCloseTo(2 * 128, 0);
 });
 
 test('steady and event agree when many workgroups overlap their chains', () => {
-  const besides = { start_instructions: 500, start_lookups: 2, step_instructions: 250, step_lookups: 1 };
+  const besides = bookkeeping({ instructions: 500, lookups: 2 }, { instructions: 250, lookups: 1 });
   const steady = time_s(runSteady, 2000, besides);
   expect(Math.abs(steady / time_s(runEvent, 2000, besides) - 1)).toBeLessThan(0.1);
 });

@@ -1,7 +1,9 @@
 /** The framework's choice of decode and prefill kernels: cases worked out by hand from its dispatch rules. */
 import { describe, expect, test } from 'vitest';
 import { kernelByName } from '../../src/kernel/library/index.js';
-import { decodeKernel, decodePins, prefillPins } from '../../src/validate/attention-kernels.js';
+import { decodeDispatch, decodeKernel } from '../../src/validate/attention-kernels.js';
+import { KERNEL_NUMBERS, withHabit } from '../../src/validate/kernel-habits.js';
+import { prefillDispatch } from '../../src/validate/prefill-kernels.js';
 import type { OpOf } from '../../src/workload/op.js';
 import { shippedMachine } from '../kernel/machines.js';
 
@@ -14,6 +16,7 @@ function decode(batch: number, kv_len: number, heads: number, kv_heads: number, 
 const a100 = await shippedMachine('a100-sxm-80gb');
 const h100 = await shippedMachine('h100-sxm');
 const b200 = await shippedMachine('b200-sxm');
+const l40s = await shippedMachine('l40s-datasheet');
 
 describe('a decode step', () => {
   test.each([
@@ -38,19 +41,48 @@ describe('a decode step', () => {
 
   test('cuts the context by the square root of its length, up to eight workgroups a core', () => {
     // 8191 keys before: 63 blocks, √(8·63) = 22.4 parts of 23 legal ones below: 16
-    expect(decodePins(decode(1, 8192, 32, 8), a100).params).toMatchObject({ splits: 16, bq: 16, bkv: 256 });
+    expect(decodeDispatch(decode(1, 8192, 32, 8), a100).pins.params).toMatchObject({ splits: 16, bq: 16, bkv: 256 });
     // 64·8·16 workgroups would be 76 a core; 8/75.9 of 22 parts is 1.7
-    expect(decodePins(decode(64, 8192, 32, 8), a100).kernel).toBe('attention_fused');
+    expect(decodeDispatch(decode(64, 8192, 32, 8), a100).pins.kernel).toBe('attention_fused');
   });
 
   test('uses the instructions of a lane group although wider ones exist', () => {
-    expect(decodePins(decode(16, 100, 32, 8), h100).params).toMatchObject({ widest: 32 });
+    expect(decodeDispatch(decode(16, 100, 32, 8), h100).pins.params).toMatchObject({ widest: 32 });
   });
 });
 
-test('a prompt runs in tiles of two groups of 64 queries where instructions span four lane groups', () => {
-  const op = (head_dim: number) => decode(1, 4096, 8, 8, { q_len: 4096, head_dim });
-  expect(prefillPins(op(64), h100)?.params).toMatchObject({ bq: 128, bkv: 256 });
-  expect(prefillPins(op(128), h100)?.params).toMatchObject({ bq: 128, bkv: 128 });
-  expect(prefillPins(op(128), a100)?.params).toMatchObject({ bq: 64, bkv: 128 });
+describe('a prompt', () => {
+  const op = (head_dim: number, q_len = 4096, q: Attention['q'] = 'bf16') =>
+    decode(1, q_len, 8, 8, { q_len, head_dim, q, kv: q });
+  const tile = (a: Attention, machine: typeof a100, cache = a.kv) => prefillDispatch(a, cache, machine)?.pins.params;
+
+  test('runs in tiles of two groups of 64 queries where instructions span four lane groups', () => {
+    expect(tile(op(64), h100)).toMatchObject({ bq: 128, bkv: 256 });
+    expect(tile(op(128), h100)).toMatchObject({ bq: 128, bkv: 128 });
+  });
+
+  test('before, the A100 has blocks of 128 keys, its smaller kin of 32 but for wide heads', () => {
+    expect(tile(op(128), a100)).toMatchObject({ bq: 64, bkv: 128 });
+    expect(tile(op(64), a100)).toMatchObject({ bq: 128, bkv: 128 });
+    expect(tile(op(128, 64), a100)).toMatchObject({ bq: 64, bkv: 32 });
+    expect(tile(op(128), l40s)).toMatchObject({ bq: 64, bkv: 32 });
+    expect(tile(op(256), l40s)).toMatchObject({ bq: 64, bkv: 128 });
+    expect(tile(op(64, 4096, 'fp8_e4m3'), l40s)).toMatchObject({ bq: 128, bkv: 128 });
+  });
+
+  test('multiplies a cache of one byte as it is where instructions read shared memory', () => {
+    expect(prefillDispatch(op(128), 'fp8_e4m3', h100)?.op).toMatchObject({ q: 'fp8_e4m3', kv: 'fp8_e4m3' });
+    expect(prefillDispatch(op(128), 'fp8_e4m3', l40s)?.op).toMatchObject({ q: 'bf16', kv: 'bf16' });
+  });
+});
+
+test('what kernels do besides reaches the launch that multiplies, and is listed with its source', () => {
+  const { op, pins, habit } = decodeDispatch(decode(1, 8192, 32, 8), a100);
+  const [parts, combine] = kernelByName(pins.kernel!)
+    .build(op, { ...pins.params, pack: 1 }, a100)
+    .map((l) => withHabit(l, habit!));
+  expect(parts!.mapping.bookkeeping).toMatchObject({ start: { lookups: 2 }, step: { instructions: 1000 } });
+  expect(combine!.mapping.bookkeeping).toBeUndefined();
+  expect(KERNEL_NUMBERS.get('xqa.step.instructions')).toMatchObject({ value: 1000, from: 'calibrated' });
+  for (const n of KERNEL_NUMBERS.values()) expect(n.source).not.toBe('');
 });

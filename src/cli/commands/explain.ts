@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { InputError } from '../../base/errors.js';
 import { COLD } from '../../engine/types.js';
 import { explain, explainText } from '../../report/index.js';
+import { KERNEL_NUMBERS } from '../../validate/kernel-habits.js';
 import { openEventOptions } from '../event-options.js';
 import { openMachine } from '../files.js';
 import { type KernelOpOptions, kernelOp, kernelOpOptions } from '../kernel-op.js';
@@ -18,7 +19,10 @@ interface Options extends ReplayOptions, KernelOpOptions {
 
 export function define(command: Command): void {
   kernelOpOptions(replayOptions(command))
-    .argument('<metric>', 'time_s, energy_J, moved_B.dram, utilisation, ops.NAME.time_s, machine.dram.bandwidth, …')
+    .argument(
+      '<metric>',
+      'time_s, energy_J, moved_B.dram, utilisation, ops.NAME.time_s, machine.dram.bandwidth, kernels, …',
+    )
     .requiredOption('-m, --machine <name>', 'name of a machine, or a path to its file')
     .option('-w, --workload <text>', 'this or --kernel, unless the metric is a field of the machine')
     .option('--kernel <name>', 'of one kernel by itself, with --shape, --dtype and --tile as `kernel` takes them')
@@ -37,6 +41,8 @@ async function contextOf(metric: string, options: Options): Promise<Parameters<t
     const { machine, simulation } = await replay(options.machine, options.workload, options);
     return { simulation, fields: machine.fields };
   }
+  if (metric === 'kernels' || metric.startsWith('kernels.'))
+    return { simulation: undefined as never, fields: new Map(), kernels: KERNEL_NUMBERS };
   if (metric !== 'machine' && !metric.startsWith('machine.'))
     throw new InputError(
       `'${metric}' is of a replay: add -w WORKLOAD or --kernel NAME (fields of the machine start with machine.)`,

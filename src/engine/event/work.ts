@@ -137,6 +137,10 @@ export class Coster {
     w.latency_cycles = latency;
     w.flops = 2 * rows * cols * depth;
     this.sharedPort(w);
+    if (this.mapping.operandsFirst && !vector) {
+      const share = Math.min(1, Math.ceil(this.mapping.lanes / cores.lane_group) / cores.issue_groups);
+      w.chain_cycles = Math.max(w.chain_cycles, w.cycles[SHARED]! + w.cycles[MATRIX]! / share);
+    }
     return w;
   }
 

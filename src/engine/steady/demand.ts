@@ -207,6 +207,7 @@ const sameWork = (a: Mapping, b: Mapping): boolean =>
   (a.lanes === b.lanes &&
     a.bookkeeping === b.bookkeeping &&
     a.widest === b.widest &&
+    a.operandsFirst === b.operandsFirst &&
     a.mma === b.mma &&
     a.partition[0] === b.partition[0] &&
     a.partition[1] === b.partition[1]);

@@ -201,7 +201,7 @@ export class StatementWalker {
         ((macs / (op.m * op.n * op.k)) * groups +
           (op.operands === 'register' ? shared_B / LANE_ACCESS_B / this.lane_group : 0)) /
         this.issue_per_cycle;
-      own = Math.max(own, cycles / this.share);
+      own = mapping.operandsFirst ? own + cycles / this.share : Math.max(own, cycles / this.share);
       // each lane group accumulates k in steps that wait for one another; others are chained in the unit
       if (op.operands === 'register') own = Math.max(own, (k / op.k) * latency);
       d.matrix_pJ += macs * op.pJ_per_MAC * count;

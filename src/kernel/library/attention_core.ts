@@ -45,7 +45,15 @@ export interface ScaleFns {
   readonly bias: MapFn;
   /** s·c */
   readonly scale: MapFn;
+  /** s/√d */
+  readonly plain: MapFn;
 }
+/** For scores that are scaled already: exponentials of base e, as a multiplication by log2 e and exp2. */
+const SCALED: Pick<ScaleFns, 'negate' | 'weight' | 'rescale'> = {
+  negate: mapFn('negate', 1, f('mul', x0, -LOG2E)),
+  weight: mapFn('exponential', 2, f('exp2', f('mul', f('sub', x0, x1), LOG2E))),
+  rescale: mapFn('rescale', 2, f('exp2', f('mul', f('sub', x0, x1), LOG2E))),
+};
 const scales = new Map<number, ScaleFns>();
 /** The functions whose constants hold the scale 1/√head_dim. */
 export function scaleFns(head_dim: number): ScaleFns {
@@ -58,6 +66,7 @@ export function scaleFns(head_dim: number): ScaleFns {
       rescale: mapFn('rescale', 2, f('exp2', f('mul', f('sub', x0, x1), c))),
       bias: mapFn('bias', 2, f('fma', x1, Math.sqrt(head_dim), x0)),
       scale: mapFn('scale', 1, f('mul', x0, c)),
+      plain: mapFn('scale', 1, f('mul', x0, 1 / Math.sqrt(head_dim))),
     };
     scales.set(head_dim, fns);
   }
@@ -90,6 +99,8 @@ export interface Sizes {
   readonly bkv: number;
   readonly stages: number;
   readonly groups: number;
+  /** Scores are scaled before anything else is done with them. */
+  readonly scaled?: boolean;
 }
 
 /** Tensors, tiles and statements of attention over one tile of queries. */
@@ -152,7 +163,7 @@ export function coreOf(op: Attention, route: Route, rows: Rows, z: Sizes): Core 
   const nmc = one('nmc');
   const l = one('l');
   const alpha = one('alpha');
-  const fns = scaleFns(d);
+  const fns = z.scaled ? { ...scaleFns(d), ...SCALED } : scaleFns(d);
 
   // Keys and values are widened to the operands' format in registers or, when the unit reads shared, there;
   // the keys are done with when the values are widened.
@@ -186,6 +197,7 @@ export function coreOf(op: Attention, route: Route, rows: Rows, z: Sizes): Core 
     ...widen(tk, kOperand),
     mma(tq, kOperand, s, { tb: true }),
     ...biasSteps,
+    ...(z.scaled ? [map(fns.plain, [s], s)] : []),
   ];
   const max = reduce('max', 1, s, m, true);
   const fixMax = map(fns.negate, [m], nmc);
@@ -220,7 +232,7 @@ export function coreOf(op: Attention, route: Route, rows: Rows, z: Sizes): Core 
     fixMax,
     loadValues: copy(keyView(rows, v, bkv), tv),
     accumulate: [
-      map(fns.weight, [s, nmc], s),
+      map(fns.weight, [s, z.scaled ? m : nmc], s),
       reduce('sum', 1, s, l, true),
       ...(p === s ? [] : [map(operand === acc ? MOVE : CONVERT, [s], p)]),
       ...widen(tv, vOperand),

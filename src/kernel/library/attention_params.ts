@@ -1,6 +1,6 @@
 /** Tile sizes of the attention kernels: legal values, and those that libraries ship per head width and machine. */
 import type { ResourceGraph } from '../../machine/graph.js';
-import type { Mapping, ParamDef, Params } from '../kernel.js';
+import type { ParamDef, Params } from '../kernel.js';
 import type { Attention } from './attention_op.js';
 import { type Route, routeOf } from './attention_route.js';
 
@@ -26,36 +26,12 @@ export const ATTENTION_VECTOR: ParamDef = {
   default: 0,
 };
 
-const INSTRUCTIONS = Array.from({ length: 41 }, (_, i) => 50 * i);
-/** What a library's kernel does besides: see kernel/bookkeeping.ts. */
-export const ATTENTION_BESIDES = {
-  start_instructions: {
-    description: 'instructions of a lane group before the first block, besides those of tiles',
-    values: INSTRUCTIONS,
-    default: 0,
-  },
-  step_instructions: { description: 'the same, in each block of keys', values: INSTRUCTIONS, default: 0 },
-  start_lookups: { description: 'tables read one after another first', values: [0, 1, 2, 3, 4, 5, 6], default: 0 },
-  widest: {
-    description: 'lanes of the widest matrix instruction it may use; 0: any',
-    values: [0, 32, 128],
-    default: 0,
-  },
-  step_lookups: { description: 'the same, in each block of keys', values: [0, 1, 2, 3, 4], default: 0 },
-} as const satisfies Record<string, ParamDef>;
-
-/** A mapping with what `params` says is done besides. */
-export function besides(mapping: Mapping, params: Params): Mapping {
-  const { start_instructions = 0, step_instructions = 0, start_lookups = 0, step_lookups = 0 } = params;
-  if (!start_instructions && !step_instructions && !start_lookups && !step_lookups) return mapping;
-  return {
-    ...mapping,
-    bookkeeping: {
-      start: { instructions: start_instructions, lookups: start_lookups },
-      step: { instructions: step_instructions, lookups: step_lookups },
-    },
-  };
-}
+/** Lanes of the widest matrix instruction that a kernel was written for. */
+export const ATTENTION_WIDEST: ParamDef = {
+  description: 'lanes of the widest matrix instruction it may use; 0: any',
+  values: [0, 32, 128],
+  default: 0,
+};
 
 /** Most query heads that libraries pack into one tile (TensorRT-LLM's XQA, FlashInfer); beyond, each head goes alone. */
 const PACKED_HEADS = 32;

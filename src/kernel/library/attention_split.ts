@@ -11,10 +11,9 @@ import { MUL } from '../math.js';
 import { coreOf, INVERT } from './attention_core.js';
 import { ATTENTION_MATH, ATTENTION_SHAPE, type Attention, attentionOp, attentionReference } from './attention_op.js';
 import {
-  ATTENTION_BESIDES,
   ATTENTION_PARAMS,
   ATTENTION_VECTOR,
-  besides,
+  ATTENTION_WIDEST,
   keyBlocks,
   packs,
   queryTiles,
@@ -29,7 +28,7 @@ const PARAMS = {
   ...ATTENTION_PARAMS,
   splits: { description: 'parts of the context', values: SPLITS, default: 4 },
   vector: ATTENTION_VECTOR,
-  ...ATTENTION_BESIDES,
+  widest: ATTENTION_WIDEST,
 } as const;
 type P = Params & Record<keyof typeof PARAMS, number>;
 
@@ -78,10 +77,7 @@ export const attention_split: Kernel<'attention'> = {
         storeRows(rows, core.l, sums, [S], core.index),
       ],
     };
-    return [
-      { program, mapping: besides(attentionMapping(route, groups, bq), params) },
-      combine(op, route, splits, machine),
-    ];
+    return [{ program, mapping: attentionMapping(route, groups, bq) }, combine(op, route, splits, machine)];
   },
   reference: attentionReference,
 };

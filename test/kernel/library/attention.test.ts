@@ -48,6 +48,7 @@ const tiles = { bq: 16, bkv: 16, stages: 2, groups: 4 };
 const UNFUSED = { bm: 16, bn: 32, bk: 16, stages: 2, groups: 4, rows: 2, block: 0, softmax_groups: 1 };
 const VARIANTS: [Kernel<'attention'>, Params][] = [
   [attention_fused, { ...tiles, pack: 0 }],
+  [attention_fused, { ...tiles, pack: 0, scaled: 1 }],
   [attention_fused, { ...tiles, bq: 8, bkv: 32, pack: 1 }],
   [attention_two_pass, { ...tiles, pack: 0 }],
   [attention_two_pass, { ...tiles, bkv: 48, pack: 1 }],

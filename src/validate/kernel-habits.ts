@@ -1,0 +1,116 @@
+/**
+ * What the framework's attention kernels do besides the statements of a tile program: code that goes once through a
+ * workgroup, lengths and pages looked up before keys can be asked for, meetings of all lane groups. One set of numbers
+ * for all machines; each has its source (`tilewright explain kernels`).
+ */
+import type { Sourced } from '../base/provenance.js';
+import type { Bookkeeping } from '../kernel/bookkeeping.js';
+import type { Launch } from '../kernel/kernel.js';
+
+const number = (value: number, from: Sourced['from'], source: string): Sourced => ({
+  value,
+  from,
+  source,
+  dimension: 'count',
+  unit: '',
+  text: String(value),
+});
+const none = number(0, 'assumed', 'none beyond the statements');
+
+interface Share {
+  /** Instructions of each lane group that wait for one another. */
+  readonly instructions: Sourced;
+  /** Reads of which each needs the one before. */
+  readonly lookups: Sourced;
+  readonly barriers: Sourced;
+}
+interface Numbers {
+  /** Once a workgroup, and in each block of keys. */
+  readonly start: Share;
+  readonly step: Share;
+}
+
+const ADJUSTED =
+  'adjusted, one number for all machines, on measured decode calls of A100, H100, L40S and B200 (ai-dynamo/aiconfigurator); no compiled code was counted';
+const adjusted = (value: number) => number(value, 'calibrated', ADJUSTED);
+const idle: Share = { instructions: none, lookups: none, barriers: none };
+
+const NUMBERS = {
+  xqa: {
+    start: { instructions: adjusted(150), lookups: adjusted(2), barriers: none },
+    // half of them go with the width of a head, in steps of 128
+    step: { instructions: adjusted(1000), lookups: adjusted(1), barriers: none },
+  },
+  narrow_xqa: { start: { instructions: adjusted(800), lookups: adjusted(2), barriers: none }, step: idle },
+  mmha: {
+    start: { instructions: adjusted(1200), lookups: adjusted(4), barriers: none },
+    step: { instructions: adjusted(100), lookups: adjusted(1), barriers: none },
+  },
+  trtllm_gen: { start: { instructions: adjusted(900), lookups: adjusted(6), barriers: none }, step: idle },
+  fmha_tiled: {
+    start: idle,
+    step: {
+      instructions: none,
+      lookups: none,
+      barriers: number(
+        8,
+        'paper',
+        'fmha_v2, fused_multihead_flash_attention_kernel_noloop_tiled.h: two in each of two slices of keys and two of values',
+      ),
+    },
+  },
+  fmha: {
+    start: idle,
+    step: {
+      instructions: none,
+      lookups: none,
+      barriers: number(
+        2,
+        'paper',
+        'fmha_v2, fused_multihead_flash_attention_kernel_noloop.h: one for keys, one for values',
+      ),
+    },
+  },
+} as const satisfies Record<string, Numbers>;
+
+/** Kernels that read the fragments of a product first and multiply then (fmha_v2 before Hopper: gemm after load). */
+const OPERANDS_FIRST: ReadonlySet<HabitName> = new Set(['fmha_tiled', 'fmha']);
+
+export type HabitName = keyof typeof NUMBERS;
+/** `width`: what the instructions of a step are multiplied by. */
+export interface Habit {
+  readonly name: HabitName;
+  readonly width?: number;
+}
+
+/** Every number by path, as `explain kernels` lists them. */
+export const KERNEL_NUMBERS: ReadonlyMap<string, Sourced> = new Map(
+  Object.entries(NUMBERS).flatMap(([kernel, parts]) =>
+    Object.entries(parts).flatMap(([part, share]) =>
+      Object.entries(share as Share)
+        .filter(([, n]) => n !== none)
+        .map(([key, n]) => [`${kernel}.${part}.${key}`, n as Sourced] as const),
+    ),
+  ),
+);
+
+const counts = (s: Share, width = 1): Bookkeeping => ({
+  instructions: s.instructions.value * width,
+  lookups: s.lookups.value,
+  barriers: s.barriers.value,
+});
+
+/** The launch with what its kernel does besides; launches without products (the one that combines parts) as they are. */
+export function withHabit(launch: Launch, { name, width }: Habit): Launch {
+  if (!launch.program.name.startsWith('attention_') || launch.program.name.startsWith('attention_combine'))
+    return launch;
+  const { start, step } = NUMBERS[name];
+  return {
+    program: launch.program,
+    mapping: {
+      ...launch.mapping,
+      bookkeeping: { start: counts(start), step: counts(step, width) },
+      ...(OPERANDS_FIRST.has(name) && { operandsFirst: true }),
+    },
+  };
+}
