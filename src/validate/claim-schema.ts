@@ -7,25 +7,42 @@ import { Ajv } from 'ajv';
 import { DTYPES, type DType } from '../base/dtype.js';
 import { InputError } from '../base/errors.js';
 
+/** `compares`: two setups, not one. */
 export const METRICS = {
-  time_s: { unit: 's', of: 'time of the treatment' },
-  speedup: { unit: '', of: 'time of the baseline ÷ time of the treatment' },
-  flop_per_s: { unit: 'FLOP/s', of: 'useful rate, causal halves counted once' },
+  time_s: { compares: false, unit: 's', of: 'time of the treatment' },
+  speedup: { compares: true, unit: '', of: 'time of the baseline ÷ time of the treatment' },
+  flop_per_s: { compares: false, unit: 'FLOP/s', of: 'useful rate, causal halves counted once' },
   model_flop_per_s: {
+    compares: false,
     unit: 'FLOP/s',
     of: 'rate of a device in training by 6 · parameters · tokens + 12 · layers · hidden · length², all pairs and nothing recomputed',
   },
-  peak_fraction: { unit: '', of: 'useful rate ÷ peak of the matrix units at the nominal clock' },
-  energy_ratio: { unit: '', of: 'energy of the treatment ÷ energy of the baseline' },
-  array_busy: { unit: '', of: 'share of the time that the array with rows is at work, launch left out' },
-  dram_B: { unit: 'B', of: 'bytes that far memory moves' },
-  dram_ratio: { unit: '', of: 'far-memory bytes of the baseline ÷ those of the treatment' },
-  requested_B: { unit: 'B', of: 'bytes at explicit copies to and from far memory' },
-  requested_ratio: { unit: '', of: 'requested bytes of the baseline ÷ those of the treatment' },
-  overhead_B: { unit: 'B', of: 'memory beyond inputs and outputs: intermediates in far memory and the live tile' },
-  overhead_ratio: { unit: '', of: 'memory overhead of the baseline ÷ that of the treatment' },
-  bound_ratio: { unit: '', of: 'requested bytes ÷ the lower bound at the same capacity' },
+  peak_fraction: { compares: false, unit: '', of: 'useful rate ÷ peak of the matrix units at the nominal clock' },
+  energy_ratio: { compares: true, unit: '', of: 'energy of the treatment ÷ energy of the baseline' },
+  energy_J: { compares: false, unit: 'J', of: 'energy of the treatment' },
+  array_busy: {
+    compares: false,
+    unit: '',
+    of: 'share of the time that the array with rows is at work, launch left out',
+  },
+  lanes_busy: {
+    compares: false,
+    unit: '',
+    of: 'share of the time that the lanes beside that array are at work, launch left out',
+  },
+  dram_B: { compares: false, unit: 'B', of: 'bytes that far memory moves' },
+  dram_ratio: { compares: true, unit: '', of: 'far-memory bytes of the baseline ÷ those of the treatment' },
+  requested_B: { compares: false, unit: 'B', of: 'bytes at explicit copies to and from far memory' },
+  requested_ratio: { compares: true, unit: '', of: 'requested bytes of the baseline ÷ those of the treatment' },
+  overhead_B: {
+    compares: false,
+    unit: 'B',
+    of: 'memory beyond inputs and outputs: intermediates in far memory and the live tile',
+  },
+  overhead_ratio: { compares: true, unit: '', of: 'memory overhead of the baseline ÷ that of the treatment' },
+  bound_ratio: { compares: false, unit: '', of: 'requested bytes ÷ the lower bound at the same capacity' },
   crossover: {
+    compares: true,
     unit: '',
     of: 'capacity, in head_dim² elements, below which the baseline moves less than the treatment',
   },
@@ -51,6 +68,17 @@ const SetupSchema = Type.Object(
       Type.String({
         description: 'as simulate takes it; a kernel, and one of the backward pass, are then those of its attention',
       }),
+    ),
+    layer: Type.Optional(
+      Type.Object(
+        {
+          model: Type.String(),
+          batch: Type.Integer({ minimum: 1 }),
+          seq: Type.Integer({ minimum: 1 }),
+          products: Type.Optional(Type.Boolean({ description: 'the products of the layer too' })),
+        },
+        { additionalProperties: false, description: 'the shape is that of the attention of a layer of this model' },
+      ),
     ),
     beside: Type.Optional(
       Type.Array(
@@ -100,6 +128,13 @@ const CaseSchema = Type.Object(
     metric: Type.Optional(FIGURE.metric),
     baseline: Type.Optional(SetupSchema),
     treatment: Type.Optional(SetupSchema),
+    both: Type.Optional(SetupSchema),
+    mean_over: Type.Optional(
+      Type.Array(SetupSchema, {
+        minItems: 2,
+        description: 'the figure is the arithmetic mean of the metric over these setups of both',
+      }),
+    ),
     source: Type.Optional(Type.String()),
     note: Type.Optional(Type.String()),
     missing: Type.Optional(Type.String({ description: 'why it cannot be simulated yet' })),
@@ -116,6 +151,7 @@ export const ClaimSchema = Type.Object(
     metric: FIGURE.metric,
     baseline: Type.Optional(SetupSchema),
     treatment: Type.Optional(SetupSchema),
+    both: Type.Optional({ ...SetupSchema, description: 'what baseline and treatment have alike' }),
     cases: Type.Array(CaseSchema, { minItems: 1 }),
   },
   { $id: 'claim', additionalProperties: false },
@@ -129,6 +165,10 @@ const ReproducedSchema = Type.Object({
   case: Type.String(),
   metric: FIGURE.metric,
   unit: Type.String(),
+  baseline: Type.Union([Type.String(), Type.Null()], {
+    description: 'what the metric compares with; null where it is of one setup',
+  }),
+  treatment: Type.Union([Type.String(), Type.Null()], { description: 'what was run' }),
   published: Type.Number({ exclusiveMinimum: 0 }),
   simulated: Type.Union([Type.Number({ exclusiveMinimum: 0 }), Type.Null()], {
     description: 'null when it cannot be simulated; note says why',

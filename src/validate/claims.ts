@@ -12,13 +12,17 @@ import { COLD } from '../engine/types.js';
 import { type AnyKernel, kernelsNamed } from '../kernel/library/index.js';
 import { Mapper, type Pins } from '../kernel/mapper.js';
 import type { ResourceGraph } from '../machine/graph.js';
+import type { TransformerModel } from '../workload/model.js';
 import { flopsOf, type Op, type OpOf, type Trace } from '../workload/op.js';
 import { type Claim, type ClaimCase, METRICS, type Metric, type Reproduced, type Setup } from './claim-schema.js';
+import { layerOf } from './layer.js';
+import { fullText } from './setup-text.js';
 import { standardAttention } from './standard-attention.js';
 
 /** What the command line opens for a claim. */
 export interface Surroundings {
   machine(key: string): ResourceGraph;
+  model(name: string): TransformerModel;
   workload(text: string): Trace;
 }
 
@@ -35,10 +39,7 @@ const named = ({ machine, set = [] }: Setup): NamedMachine | undefined =>
 
 /** The machines that a claim runs on. */
 export function machinesOf(claim: Claim): NamedMachine[] {
-  const all = claim.cases.flatMap((c) => [
-    named(merged(claim.baseline, c.baseline)),
-    named(merged(claim.treatment, c.treatment)),
-  ]);
+  const all = claim.cases.flatMap((c) => sidesOf(claim, c).flatMap((s) => [named(s.baseline), named(s.treatment)]));
   return [...new Map(all.flatMap((m) => (m ? [[m.key, m] as const] : []))).values()];
 }
 
@@ -52,16 +53,30 @@ function reproduceCase(name: string, claim: Claim, c: ClaimCase, around: Surroun
   const { unit } = METRICS[metric];
   const place = `claim ${name}, ${c.name}`;
   const published = positive(figure(c.published, unit, place), `published figure of ${place}`);
-  const common = { claim: name, case: c.name, metric, unit, published, source: c.source ?? claim.source };
-  if (c.missing !== undefined) return { ...common, simulated: null, residual: null, note: c.missing };
-  const run: Run = {
-    baseline: merged(claim.baseline, c.baseline),
-    treatment: merged(claim.treatment, c.treatment),
-    around,
-    place,
-    mapper,
+  const sides = sidesOf(claim, c);
+  const [first] = sides;
+  const several = sides.length > 1 ? ` (mean over ${sides.length} sizes, this the first)` : '';
+  const told = (s: Setup) => {
+    const text = fullText(s);
+    return text === undefined ? null : text + several;
   };
-  const simulated = positive(MEASURES[metric](run), place);
+  const common = {
+    claim: name,
+    case: c.name,
+    metric,
+    unit,
+    // what a metric of one side alone is not compared with is left out
+    baseline: METRICS[metric].compares ? told(first!.baseline) : null,
+    treatment: told(first!.treatment),
+    published,
+    source: c.source ?? claim.source,
+  };
+  if (c.missing !== undefined) return { ...common, simulated: null, residual: null, note: c.missing };
+  const runs = sides.map(({ baseline, treatment }): Run => {
+    const laid = (s: Setup) => ofLayer(s, around);
+    return { baseline: laid(baseline), treatment: laid(treatment), around, place, mapper };
+  });
+  const simulated = positive(runs.reduce((sum, run) => sum + MEASURES[metric](run), 0) / runs.length, place);
   return { ...common, simulated, residual: simulated / published - 1, note: c.note ?? claim.note };
 }
 
@@ -80,9 +95,28 @@ const merged = (whole: Setup | undefined, part: Setup | undefined): Setup => ({
   ...(whole?.shape || part?.shape ? { shape: { ...whole?.shape, ...part?.shape } } : {}),
 });
 
-interface Run {
+interface Sides {
   readonly baseline: Setup;
   readonly treatment: Setup;
+}
+
+/** What a case runs: once, or for each setup that it is the mean over. */
+const sidesOf = (claim: Claim, c: ClaimCase): Sides[] =>
+  (c.mean_over ?? [undefined]).map((each) => {
+    const side = (whole: Setup | undefined, part: Setup | undefined) =>
+      [claim.both, whole, c.both, part, each].reduce<Setup>(merged, {});
+    return { baseline: side(claim.baseline, c.baseline), treatment: side(claim.treatment, c.treatment) };
+  });
+
+/** A setup of a layer with the shape of its attention, and the products beside it where they count. */
+function ofLayer({ layer, ...setup }: Setup, around: Surroundings): Setup {
+  if (!layer) return setup;
+  const { attention, products } = layerOf(around.model(layer.model), layer.batch, layer.seq);
+  const beside = layer.products ? [...(setup.beside ?? []), ...products] : setup.beside;
+  return { ...setup, shape: { ...attention, ...setup.shape }, ...(beside && { beside }) };
+}
+
+interface Run extends Sides {
   readonly around: Surroundings;
   readonly place: string;
   /** Of all cases of a claim: ops that they share are mapped once. */
@@ -93,8 +127,9 @@ interface Timed {
   readonly time_s: number;
   readonly dram_B: number;
   readonly energy_J: number;
-  /** Busy time of the array with rows, and the time without launches. */
+  /** Busy time of the array with rows and of the last, the lanes; and the time without launches. */
   readonly array_s: number;
+  readonly lanes_s: number;
   readonly busy_s: number;
   /** Useful work: of the kernels that ran, or of one forward pass of standard attention. */
   readonly flops: number;
@@ -129,7 +164,8 @@ function timed(s: Setup, { around, place, mapper }: Run): Timed {
   if (!which) throw new InputError('needs a machine', place);
   const machine = around.machine(which.key);
   const home = machine.stores.find((x) => x.role === 'home')!.id;
-  const first = machine.arrays?.[0]?.unit;
+  const first = machine.arrays?.[0]?.unit ?? '';
+  const last = machine.arrays?.at(-1)?.unit ?? '';
   const launch = s.launch ?? 'graph';
   if (s.ops || s.workload !== undefined) {
     const attention = s.ops
@@ -138,9 +174,17 @@ function timed(s: Setup, { around, place, mapper }: Run): Timed {
     const trace = attention ? standardAttention(attention, s.ops!) : around.workload(s.workload!);
     const r = simulate(trace, machine, { launch, mapper, ...(attention ? {} : { pins: attentionPins(s) }) });
     const flops = attention ? flopsOf(attention) : r.flops;
-    const array_s = r.ops.reduce((sum, o) => sum + (o.busy_s[first ?? ''] ?? 0) * o.repeat, 0);
+    const busy = (unit: string) => r.ops.reduce((sum, o) => sum + (o.busy_s[unit] ?? 0) * o.repeat, 0);
     const { time_s, energy_J } = r;
-    return { time_s, dram_B: r.moved_B[home] ?? 0, energy_J, array_s, busy_s: time_s - r.launch_s, flops };
+    return {
+      time_s,
+      dram_B: r.moved_B[home] ?? 0,
+      energy_J,
+      array_s: busy(first),
+      lanes_s: busy(last),
+      busy_s: time_s - r.launch_s,
+      flops,
+    };
   }
   const passes: { setup: Setup; repeat: number }[] =
     s.backward === undefined
@@ -151,7 +195,7 @@ function timed(s: Setup, { around, place, mapper }: Run): Timed {
         ];
   for (const { kernel, shape, repeat = 1 } of s.beside ?? [])
     passes.push({ setup: { ...s, kernel, shape, tile: undefined }, repeat });
-  const sum = { time_s: 0, dram_B: 0, energy_J: 0, array_s: 0, busy_s: 0, flops: 0 };
+  const sum = { time_s: 0, dram_B: 0, energy_J: 0, array_s: 0, lanes_s: 0, busy_s: 0, flops: 0 };
   for (const { setup: pass, repeat } of passes) {
     const { kernels, op } = kernelOf(pass, place);
     const { result } = simulateKernel(op, machine, {
@@ -162,7 +206,8 @@ function timed(s: Setup, { around, place, mapper }: Run): Timed {
     sum.time_s += result.time_s * repeat;
     sum.dram_B += (result.moved_B[home] ?? 0) * repeat;
     sum.energy_J += result.energy_J * repeat;
-    sum.array_s += (result.busy_s[first ?? ''] ?? 0) * repeat;
+    sum.array_s += (result.busy_s[first] ?? 0) * repeat;
+    sum.lanes_s += (result.busy_s[last] ?? 0) * repeat;
     sum.busy_s += (result.time_s - result.launch_s) * repeat;
     sum.flops += result.flops * repeat;
   }
@@ -257,6 +302,11 @@ const MEASURES = {
     return (t.flops * passesOf(r.treatment)) / t.time_s / peakOf(r);
   },
   energy_ratio: (r) => timed(r.treatment, r).energy_J / timed(r.baseline, r).energy_J,
+  energy_J: (r) => timed(r.treatment, r).energy_J,
+  lanes_busy(r) {
+    const t = timed(r.treatment, r);
+    return t.lanes_s / t.busy_s;
+  },
   array_busy(r) {
     const t = timed(r.treatment, r);
     return t.array_s / t.busy_s;

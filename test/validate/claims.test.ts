@@ -8,6 +8,7 @@ import { attentionOp } from '../../src/kernel/library/attention_op.js';
 import type { ResourceGraph } from '../../src/machine/graph.js';
 import { type Claim, parseClaim, ReproduceSchema } from '../../src/validate/claim-schema.js';
 import { machinesOf, reproduceClaim } from '../../src/validate/claims.js';
+import { layerOf } from '../../src/validate/layer.js';
 import { standardAttention } from '../../src/validate/standard-attention.js';
 import { expandWorkload } from '../../src/workload/expand/index.js';
 import { flopsOf } from '../../src/workload/op.js';
@@ -26,6 +27,7 @@ const around = {
   machine: (): ResourceGraph => {
     throw new Error('no machine is needed here');
   },
+  model,
   workload: (text: string) => {
     const spec = parseWorkloadSpec(text);
     return expandWorkload(model(spec.model), spec);
@@ -40,7 +42,8 @@ describe('shipped claims', () => {
     const machines = new Map<string, ResourceGraph>();
     for (const { name: m, set, key } of machinesOf(claim)) machines.set(key, (await openMachine(m, [...set])).graph);
     // some figures of a long table are enough here
-    const few = { ...claim, cases: claim.cases.filter((_, i) => i % Math.ceil(claim.cases.length / 6) === 0) };
+    const cases = claim.cases.filter((_, i) => i % Math.ceil(claim.cases.length / 6) === 0);
+    const few = { ...claim, cases: cases.map((c) => ({ ...c, mean_over: c.mean_over?.slice(0, 2) })) };
     const rows = reproduceClaim(name, few, { ...around, machine: (m: string) => machines.get(m)! });
     expect(new Ajv({ strict: false }).validate(ReproduceSchema, { claims: rows })).toBe(true);
     for (const r of rows) {
@@ -157,6 +160,88 @@ describe.skipIf(!existsSync(FACTS))('figures of both passes agree with the table
       });
     }
     expect(compared).toBe(own.length);
+  });
+});
+
+const FUSEMAX = join('..', 'shared', 'golden', 'fusemax');
+describe.skipIf(!existsSync(FUSEMAX))('figures of FuseMax agree with the tables they come from', () => {
+  const VARIANT: Record<string, string> = {
+    unfused: 'unfused',
+    FLAT: 'flat',
+    '+Cascade': 'cascade',
+    '+Architecture': 'arch',
+    FuseMax: 'binding',
+  };
+  const row = (variant: string, model: string, length: string) => {
+    const [head, ...rows] = readFileSync(join(FUSEMAX, `attn-${variant}.csv`), 'utf8')
+      .trim()
+      .split('\n')
+      .map((l) => l.split(','));
+    const cells = rows.find(([m, l]) => m === model && l === length)!;
+    return (column: string) => Number(cells[head!.indexOf(column)]);
+  };
+  const point = /^(?:(.*?)(?:, [^:]*)?: )?(BERT|TrXL), (\d+[KM]) tokens$/;
+  test.each<[string, string, number]>([
+    ['fusemax-time', 'latency', 1],
+    ['fusemax-traffic', 'traffic', 1],
+    ['fusemax-energy', 'energy', 1e-12],
+    ['fusemax-utilisation', '', 1],
+  ])('%s', (file, column, factor) => {
+    for (const c of shipped.find(([n]) => n === file)![1].cases) {
+      const [, variant, model_, length] = point.exec(c.name)!;
+      const of = row(VARIANT[variant!]!, model_!, length!);
+      const value = of(column || (c.metric === 'lanes_busy' ? 'util_1d' : 'util_2d')) * factor;
+      expect(Math.abs(Number(c.published) / value - 1), c.name).toBeLessThan(1e-4);
+    }
+  });
+  test.each([
+    ['fusemax-attention-speedup', 'flat', 'latency'],
+    ['fusemax-unfused-speedup', 'unfused', 'latency'],
+    ['fusemax-attention-energy', 'flat', 'energy'],
+    ['fusemax-attention-energy-all-registers', 'flat', 'energy'],
+  ])('%s', (file, baseline, column) => {
+    let compared = 0;
+    for (const c of shipped.find(([n]) => n === file)![1].cases) {
+      const [, , model_, length] = point.exec(c.name) ?? [];
+      if (!model_) continue;
+      const ratio = row(baseline, model_, length!)(column) / row('binding', model_, length!)(column);
+      const value = column === 'energy' ? 1 / ratio : ratio;
+      expect(Math.abs(Number(c.published) / value - 1), c.name).toBeLessThan(1e-3);
+      compared++;
+    }
+    expect(compared).toBe(12);
+  });
+});
+
+describe('a mean, and a layer of a model', () => {
+  const claim = {
+    title: 't',
+    source: 's',
+    note: 'n',
+    metric: 'requested_B',
+    both: { kernel: 'attention_fused', dtype: 'fp16', tile: { bq: 16, bkv: 16 } },
+  };
+  const layer = (seq: number) => ({ layer: { model: 't5-small', batch: 2, seq } });
+  const run = (c: object) => reproduceClaim('x', parseClaim({ ...claim, cases: [c] }, 'x.json'), around)[0]!.simulated!;
+  test('the layer is the attention of its model', () => {
+    const shape = { batch: 2, heads: 8, q_len: 64, head_dim: 64 };
+    expect(run({ name: 'c', published: 1, both: layer(64) })).toBe(run({ name: 'c', published: 1, both: { shape } }));
+  });
+  test('the mean is arithmetic', () => {
+    const [a, b] = [64, 128].map((seq) => run({ name: 'c', published: 1, both: layer(seq) }));
+    expect(run({ name: 'c', published: 1, mean_over: [layer(64), layer(128)] })).toBeCloseTo((a! + b!) / 2, 6);
+  });
+  test.each([
+    ['gpt-2', 12 * 768 ** 2],
+    ['llama-2-70b', (2 + 2 / 8) * 8192 ** 2 + 3 * 8192 * 28672],
+    ['xlm-mlm-en-2048', 12 * 2048 ** 2],
+  ])('products of a layer of %s hold its weights', (name, weights) => {
+    const { products } = layerOf(model(name), 3, 5);
+    expect(products.reduce((n, p) => n + p.repeat * p.shape['n']! * p.shape['k']!, 0)).toBe(weights);
+    for (const p of products) expect(p.shape['m']).toBe(15);
+  });
+  test('routed experts have no such layer', () => {
+    expect(() => layerOf(model('qwen3-30b-a3b'), 1, 1)).toThrow('routed experts');
   });
 });
 

@@ -23,6 +23,9 @@ const EXPECTED: Record<string, number> = {
   'opt-30b': 29_974_540_288,
   't5-small': 60_506_624,
   'vit-b-16': 86_567_656,
+  'xlm-mlm-en-2048': 667_088_896,
+  // its layers as published, and one table of full width
+  'transformer-xl-wt103': 18 * (12 * 1024 ** 2 + 4096 + 1024 + 4 * 1024) + 267_735 * 1024,
   'llama-2-7b': 6_738_415_616,
   'llama-2-13b': 13_015_864_320,
   'llama-2-70b': 68_976_648_192,

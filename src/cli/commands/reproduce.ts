@@ -4,6 +4,7 @@ import type { Machine } from '../../machine/load.js';
 import { quantity } from '../../report/format.js';
 import { type Claim, METRICS, parseClaim, type Reproduced } from '../../validate/claim-schema.js';
 import { machinesOf, reproduceClaim } from '../../validate/claims.js';
+import { type TransformerModel, validateModel } from '../../workload/model.js';
 import { findJson, listFiles, openMachine } from '../files.js';
 import { type CommonOptions, common } from '../options.js';
 import { emit } from '../output.js';
@@ -34,6 +35,7 @@ export function define(command: Command): void {
           rows.push(
             ...reproduceClaim(name, claim, {
               machine: (m) => machines.get(m)!.graph,
+              model: openModel,
               workload: (text) => openTrace(text),
             }),
           );
@@ -57,24 +59,57 @@ export function define(command: Command): void {
     });
 }
 
+function openModel(name: string): TransformerModel {
+  const { json, file } = findJson('models', name);
+  return validateModel(json, file);
+}
+
 function claimText({ name, claim }: Named, rows: readonly Reproduced[]): string {
   const show = (value: number | null, unit: string) =>
     value === null ? { text: '–' } : { text: quantity(value, unit, 3), value };
-  const percent = (r: number | null) =>
-    r === null ? { text: '–' } : { text: `${r >= 0 ? '+' : '−'}${Math.abs(100 * r).toFixed(1)} %`, value: r };
+  const percent = (r: number | null) => {
+    if (r === null) return { text: '–' };
+    const size = Math.abs(100 * r).toFixed(1);
+    return { text: `${Number(size) === 0 ? '' : r > 0 ? '+' : '−'}${size} %`, value: r };
+  };
   const off = rows.flatMap((r) => (r.residual === null ? [] : [Math.abs(r.residual)]));
   const mean = off.reduce((a, b) => a + b, 0) / off.length;
   const notes = [...new Set(rows.map((r) => r.note))];
+  // a letter by each row says which note is its own
+  const letter = (note: string) => String.fromCharCode(97 + notes.indexOf(note));
+  const lettered = notes.length > 1 && notes.length <= 26;
+  const sides = [
+    { label: 'Baseline', setups: rows.map((r) => r.baseline) },
+    { label: 'Treatment', setups: rows.map((r) => r.treatment) },
+  ].flatMap(({ label, setups }) => {
+    const all = [...new Set(setups.flatMap((t) => (t === null ? [] : [withoutSizes(t)])))];
+    if (all.length === 0) return [];
+    return [dim(`${label}: ${all.length === 1 ? all[0] : `one of ${all.length} setups; --json tells which`}`)];
+  });
   return [
     `${bold(`${name}: ${claim.title}`)}\n${dim(claim.source)}`,
     plainTable(
-      ['Case', 'Metric', 'Published', 'Simulated', 'Residual'],
-      rows.map((r) => [r.case, r.metric, show(r.published, r.unit), show(r.simulated, r.unit), percent(r.residual)]),
+      ['Case', 'Metric', 'Published', 'Simulated', 'Residual', ...(lettered ? ['Note'] : [])],
+      rows.map((r) => [
+        r.case,
+        r.metric,
+        show(r.published, r.unit),
+        show(r.simulated, r.unit),
+        percent(r.residual),
+        ...(lettered ? [letter(r.note)] : []),
+      ]),
     ),
     off.length > 1 ? `Mean |residual| ${(100 * mean).toFixed(1)} % over ${off.length} figures.` : '',
+    ...sides,
     ...[...new Set(rows.map((r) => r.metric))].map((m) => dim(`${m}: ${METRICS[m].of}`)),
-    ...notes,
+    ...notes.map((n) => (lettered ? `${letter(n)}: ${n}` : n)),
   ]
     .filter(Boolean)
     .join('\n');
+}
+
+/** What runs where; fields that differ are counted. */
+function withoutSizes(setup: string): string {
+  const [what, ...set] = setup.split(': ')[0]!.split(', --set ');
+  return set.length === 0 ? what! : `${what}, ${set.length} fields of the machine set`;
 }
