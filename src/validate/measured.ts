@@ -31,6 +31,9 @@ export interface MeasuredRow {
   /** Of a row of a whole model: which of its figures this is; the values are in `unit` then. */
   readonly quantity?: string;
   readonly unit?: 's' | 'J' | 'W';
+  readonly parts?: Parts;
+  /** What would be predicted if the prompt, which the table leaves out, were twice as long as assumed. */
+  readonly longer?: number;
   /** The roofline, and the roofline at a constant efficiency of 0.8 with 3 µs. */
   readonly roofline_s?: number;
   readonly power_W?: number;
@@ -38,6 +41,17 @@ export interface MeasuredRow {
   /** Of a row that names its kernel: 'followed', or why the name fixes nothing; and what the search picks by itself. */
   readonly named?: string;
   readonly free?: { readonly time_s: number; readonly other: boolean };
+}
+
+/** Of a whole model's step: seconds of kernels, of collectives among the devices, and of waiting for the host. */
+export type Parts = Readonly<Record<'kernels' | 'collectives' | 'host', number>>;
+
+/** Rows of whole models: what the predicted times are made of, and what the assumed length of the prompt decides. */
+export interface ServedGroup {
+  /** Mean shares of the predicted time. */
+  readonly parts?: Parts;
+  /** Mean change of the prediction with twice the prompt. */
+  readonly twice_the_prompt?: number;
 }
 
 /** Rows that name their kernels: predicted with the tile known, and what the search by itself would have picked. */
@@ -77,6 +91,8 @@ export interface MeasuredReport extends Errors {
   /** Mean power of the rows that say what was measured, short ones left out. */
   readonly power?: Errors;
   readonly named?: NamedKernels;
+  /** By group. */
+  readonly served?: Record<string, ServedGroup>;
   /** Share of the measured values inside the 90 % interval. */
   readonly inside: number;
 }
@@ -241,6 +257,9 @@ export function summarise(rows: readonly MeasuredRow[], machine: string, table: 
       ),
     }),
     ...(done.some((r) => r.named) && { named: namedKernels(done) }),
+    ...(done.some((r) => r.quantity) && {
+      served: Object.fromEntries([...groups].map(([key, list]) => [key, servedGroup(list)])),
+    }),
     inside: done.length > 0 ? inside / done.length : 0,
   };
 }
@@ -284,5 +303,19 @@ function namedKernels(rows: readonly MeasuredRow[]): NamedKernels {
     ),
     otherwise: mean(followed.map((r) => (r.free!.other ? 1 : 0))),
     gain: mean(followed.map((r) => r.predicted_s! / r.free!.time_s - 1)),
+  };
+}
+
+function servedGroup(rows: readonly MeasuredRow[]): ServedGroup {
+  const mean = (list: readonly MeasuredRow[], pick: (r: MeasuredRow) => number) =>
+    list.reduce((sum, r) => sum + pick(r) / list.length, 0);
+  const parted = rows.filter((r) => r.parts);
+  const longer = rows.filter((r) => r.longer !== undefined);
+  const share = (part: keyof Parts) => mean(parted, (r) => r.parts![part] / r.predicted_s!);
+  return {
+    ...(parted.length > 0 && {
+      parts: { kernels: share('kernels'), collectives: share('collectives'), host: share('host') },
+    }),
+    ...(longer.length > 0 && { twice_the_prompt: mean(longer, (r) => r.longer! / r.predicted_s! - 1) }),
   };
 }

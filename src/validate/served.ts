@@ -4,7 +4,7 @@
  *
  * A decode step is simulated at the mean batch with every sequence at its mean length: the prompt and half of the
  * output. Tables that leave the prompt out get PROMPT_TOKENS (assumed: a short chat or exam question); prompts' own
- * work is spread over the tokens that follow them. The host's work between steps is not simulated.
+ * work is spread over the tokens that follow them. What the host does is told by the runtime that was measured.
  */
 import { InputError } from '../base/errors.js';
 import { positive as number, type Row, type Skip } from './fields.js';
@@ -15,6 +15,33 @@ export interface Figure {
   readonly measured: number;
 }
 
+/**
+ * What a step costs the host. Kernels launched one by one are queued while the device works through those before, so
+ * that the slower of the two decides; what is done once a step comes before the first and after the last.
+ */
+export interface Runtime {
+  readonly name: string;
+  /** To queue one op of the model; 0 where the step is a captured graph. */
+  readonly op_s: number;
+  /** Scheduling, inputs and outputs of a step, while the device waits. */
+  readonly step_s: number;
+  readonly source: string;
+}
+
+const EAGER_2023: Runtime = {
+  name: 'Python, kernels launched one by one',
+  op_s: 20e-6,
+  step_s: 11e-3,
+  source:
+    'op: Llama-2-70B on 8 A100 in eager PyTorch takes 70 ms a token (PyTorch blog, IBM: 2.4 × 29 ms), 80 layers of some 55 kernels, 16 µs each; Llama-2-7B 39 ms (PyTorch blog, GPT Fast: 25.5 tokens/s), 32 layers of some 57, 21 µs. Step: of a step of Llama-3-8B on an H100 vLLM 0.5.3 spends 38 % on the GPU (vLLM blog, v0.6.0), whose 16 GB of weights and keys take about 7 ms',
+};
+const GRAPHS: Runtime = {
+  name: 'captured graphs',
+  op_s: 0,
+  step_s: 0,
+  source: 'no figure of the host’s work beside a captured step is published: left to the residual',
+};
+
 export interface Served {
   readonly group: string;
   readonly device?: string;
@@ -24,8 +51,9 @@ export interface Served {
   /** Share of the prompts' work that falls to one decode step; 0: the row tells them apart. */
   readonly prefill_share: number;
   readonly tokens: number;
-  /** Kernels launched one by one or as a captured graph. */
-  readonly launch: 'graph' | 'eager';
+  readonly runtime: Runtime;
+  /** The decode step if the prompt, which the row leaves out, were twice as long as assumed. */
+  readonly longer?: string;
   readonly figures: readonly Figure[];
 }
 
@@ -52,7 +80,7 @@ export function phasesRow(row: Row): Served | Skip {
     prefill: `${model}:prefill,batch=${batch},seq=${prompt},tp=${tp}`,
     prefill_share: 0,
     tokens: batch,
-    launch: 'eager',
+    runtime: EAGER_2023,
     figures: [
       { quantity: 'prompt time', unit: 's', measured: number(row, 'prompt_time') * 1e-3 },
       { quantity: 'time per token', unit: 's', measured: number(row, 'token_time') * 1e-3 },
@@ -70,15 +98,17 @@ export function energyRow(row: Row): Served | Skip {
   const batch = Math.max(1, Math.round(number(row, 'avg_batch_size')));
   const output = number(row, 'avg_output_len');
   const context = PROMPT_TOKENS + Math.round(output / 2);
+  const decode = (context: number) => `${model}:decode,batch=${batch},context=${context}${tp > 1 ? `,tp=${tp}` : ''}`;
   return {
     group: `${model} ${row['task'] ?? ''}`.trim(),
     device: row['gpu_model'],
-    decode: `${model}:decode,batch=${batch},context=${context}${tp > 1 ? `,tp=${tp}` : ''}`,
+    decode: decode(context),
     prefill: `${model}:prefill,batch=1,seq=${PROMPT_TOKENS}${tp > 1 ? `,tp=${tp}` : ''}`,
     // in each step as many sequences begin as end
     prefill_share: batch / output,
     tokens: batch,
-    launch: 'graph',
+    runtime: GRAPHS,
+    longer: decode(context + PROMPT_TOKENS),
     figures: [
       { quantity: 'time per token', unit: 's', measured: number(row, 'median_itl_ms') * 1e-3 },
       { quantity: 'energy per token', unit: 'J', measured: number(row, 'energy_per_token_joules') },

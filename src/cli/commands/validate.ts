@@ -103,6 +103,20 @@ function namedText(n: NonNullable<MeasuredReport['named']>): string {
   return [text, ...unread].join('\n');
 }
 
+function servedText(served: NonNullable<MeasuredReport['served']>): string {
+  const share = (value: number | undefined) => (value === undefined ? '' : { text: quantity(value, '%'), value });
+  return plainTable(
+    ['Predicted', 'Kernels', 'Collectives', 'Host', 'With twice the prompt'],
+    Object.entries(served).map(([name, { parts, twice_the_prompt }]) => [
+      name,
+      share(parts?.kernels),
+      share(parts?.collectives),
+      share(parts?.host),
+      share(twice_the_prompt),
+    ]),
+  );
+}
+
 function reportText(report: MeasuredReport): string {
   const share = (value: number) => ({ text: quantity(value, '%'), value });
   const count = (value: number) => ({ text: String(value), value });
@@ -131,6 +145,7 @@ function reportText(report: MeasuredReport): string {
       ? [`mean power: mean error ${quantity(report.power.mape, '%')}, bias ${quantity(report.power.bias, '%')}`]
       : []),
     ...(report.named ? [namedText(report.named)] : []),
+    ...(report.served ? [servedText(report.served)] : []),
     plainTable(
       ['Furthest off', 'Measured', 'Predicted', 'Error', 'Kernel', 'Bound by'],
       report.worst.map((w) => [
