@@ -1,13 +1,14 @@
 /**
- * Which kernels TensorRT-LLM runs for a prompt's attention and for one decode step. Read from its sources: the choice
+ * Which kernels TensorRT-LLM runs for the attention of one decode step. Read from its sources: the choice
  * between XQA and MMHA and their parts (decoderXQAImplJIT, decoderXQAImplCommon.h, decoderXQAConstants.h,
- * decoderMaskedMultiheadAttentionLaunch.h), XQA's tile and buffers (xqa/mha.cu), prefill tiles of Hopper (fmha_v2).
- * Assumed, none of it read: the kernels for one-byte keys and of trtllm-gen, prefill tiles before Hopper and after.
- * Inferred from measured rows, for the sources looked at do not say it: one-byte keys in XQA's register kernel are not
- * cut into parts (L40S: 139 µs for one sequence of 8192 keys, 32 steps of 4.3 µs). A decode step is one of
+ * decoderMaskedMultiheadAttentionLaunch.h), XQA's tile and buffers (xqa/mha.cu). Assumed, none of it read: the kernels
+ * for one-byte keys and of trtllm-gen. Inferred from measured rows, for the sources looked at do not say it: one-byte
+ * keys in XQA's register kernel are not cut into parts (L40S: 139 µs for one sequence of 8192 keys, 32 steps of 4.3 µs)
+ * and take that kernel however little there is to do; parts are of the whole context where a window leaves little of it
+ * (L40S: 23 µs for 128 keys of 65536, 11 of 2048); trtllm-gen hands groups of 64 heads to MMHA (B200). One of
  *
- *   XQA   2 to 32 query heads share keys, no window cuts them, and there is work for a quarter of the cores. Eight
- *         warps hold all heads of a group against 256 keys at a time (four warps multiply scores, four weigh values).
+ *   XQA   2 to 32 query heads share keys, and there is work for a quarter of the cores. Eight warps hold all heads of a
+ *         group against 256 keys at a time (four warps multiply scores, four weigh values).
  *   MMHA  otherwise: a workgroup for each query head, products on lanes, embedding and cache writes in the same kernel.
  *   FMHA  where matrix units have accumulators of their own (trtllm-gen): all heads of a group against 128 keys.
  *
@@ -62,6 +63,9 @@ const ownAccumulators = (op: Attention, machine: ResourceGraph): boolean =>
 export const multipliesNarrow = (kv: DType, machine: ResourceGraph): boolean =>
   bytesOf(kv) === 1 && mmaOf(machine, kv, kv, 'fp32')?.op.operands === 'shared';
 
+const widensInSoftware = (op: Attention, machine: ResourceGraph): boolean =>
+  bytesOf(op.kv) === 1 && !multipliesNarrow(op.kv, machine);
+
 export type DecodeKernel = 'xqa' | 'narrow xqa' | 'mmha' | 'fmha';
 
 export function decodeKernel(op: Attention, machine: ResourceGraph): DecodeKernel {
@@ -69,11 +73,10 @@ export function decodeKernel(op: Attention, machine: ResourceGraph): DecodeKerne
   if (group > MOST_HEADS) return 'mmha';
   if (ownAccumulators(op, machine)) return 'fmha';
   if (group < 2) return 'mmha';
-  const narrow = multipliesNarrow(op.kv, machine);
-  if (!narrow && op.window > 0 && op.kv_len > op.window) return 'mmha';
+  if (bytesOf(op.kv) === 1) return multipliesNarrow(op.kv, machine) ? 'narrow xqa' : 'xqa';
   const parts = Math.max(1, Math.floor((op.kv_len - 1) / XQA_PART_KEYS));
   const work = op.kv_heads * op.batch * parts * XQA_FEW_CORES;
-  return narrow ? 'narrow xqa' : work >= machine.cores.count ? 'xqa' : 'mmha';
+  return work >= machine.cores.count ? 'xqa' : 'mmha';
 }
 
 export function decodeDispatch(op: Attention, machine: ResourceGraph): Dispatch {
@@ -83,7 +86,11 @@ export function decodeDispatch(op: Attention, machine: ResourceGraph): Dispatch 
     case 'fmha':
       return { op: narrow, pins: fmhaPins(op, machine), habit: { name: 'trtllm_gen' } };
     case 'mmha':
-      return { op, pins: mmhaPins(op, machine), habit: { name: 'mmha' } };
+      return {
+        op,
+        pins: mmhaPins(op, machine),
+        habit: { name: widensInSoftware(op, machine) ? 'mmha_widening' : 'mmha' },
+      };
     case 'xqa':
       return {
         op,
@@ -91,7 +98,11 @@ export function decodeDispatch(op: Attention, machine: ResourceGraph): Dispatch 
         habit: { name: 'xqa', width: (1 + Math.ceil(op.head_dim / 128)) / 2 },
       };
     case 'narrow xqa':
-      return { op: narrow, pins: xqaPins(op, machine, true), habit: { name: 'narrow_xqa' } };
+      return {
+        op: narrow,
+        pins: xqaPins(op, machine, true),
+        habit: { name: 'narrow_xqa', heads: ((op.heads / op.kv_heads) * op.head_dim) / 128 },
+      };
   }
 }
 
@@ -104,7 +115,8 @@ function inParts(parts: number, params: Readonly<Record<string, number>>): Pins 
 }
 
 function xqaPins(op: Attention, machine: ResourceGraph, narrow: boolean): Pins {
-  const history = Math.floor((keysSeen(op) - 1) / XQA_PART_KEYS);
+  // parts are of the whole context, whatever a window leaves of it
+  const history = Math.floor(((narrow ? keysSeen(op) : op.kv_len) - 1) / XQA_PART_KEYS);
   let parts = Math.max(1, Math.min(history, Math.round(Math.sqrt(8 * history))));
   const waves = (op.batch * op.kv_heads * parts) / machine.cores.count;
   if (waves > XQA_WAVES) parts = Math.floor((parts * XQA_WAVES) / waves);
@@ -115,7 +127,8 @@ function xqaPins(op: Attention, machine: ResourceGraph, narrow: boolean): Pins {
       bq: op.heads / op.kv_heads > 16 ? 32 : 16,
       bkv: op.head_dim <= 128 ? NARROW_KEYS : NARROW_KEYS / 2,
       stages: 2,
-      groups: 1,
+      // one group of warps for scores, one for weighted values, one that loads
+      groups: 3,
       pack: 1,
       vector: 0,
     });

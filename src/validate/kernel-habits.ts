@@ -20,6 +20,8 @@ const none = number(0, 'assumed', 'none beyond the statements');
 interface Share {
   /** Instructions of each lane group that wait for one another. */
   readonly instructions: Sourced;
+  /** More of them for each query head of the workgroup that is 128 wide. */
+  readonly per_head?: Sourced;
   /** Reads of which each needs the one before. */
   readonly lookups: Sourced;
   readonly barriers: Sourced;
@@ -41,10 +43,18 @@ const NUMBERS = {
     // half of them go with the width of a head, in steps of 128
     step: { instructions: adjusted(1000), lookups: adjusted(1), barriers: none },
   },
-  narrow_xqa: { start: { instructions: adjusted(800), lookups: adjusted(2), barriers: none }, step: idle },
+  narrow_xqa: {
+    start: { instructions: adjusted(560), per_head: adjusted(80), lookups: adjusted(2), barriers: none },
+    step: idle,
+  },
   mmha: {
     start: { instructions: adjusted(1200), lookups: adjusted(4), barriers: none },
     step: { instructions: adjusted(100), lookups: adjusted(1), barriers: none },
+  },
+  // bytes are widened in software: the L40S's slope is 59 lane instructions an element of the cache, the H100's 25
+  mmha_widening: {
+    start: { instructions: adjusted(2400), lookups: adjusted(4), barriers: none },
+    step: { instructions: adjusted(2200), lookups: adjusted(1), barriers: none },
   },
   trtllm_gen: { start: { instructions: adjusted(900), lookups: adjusted(6), barriers: none }, step: idle },
   fmha_tiled: {
@@ -77,10 +87,11 @@ const NUMBERS = {
 const OPERANDS_FIRST: ReadonlySet<HabitName> = new Set(['fmha_tiled', 'fmha']);
 
 export type HabitName = keyof typeof NUMBERS;
-/** `width`: what the instructions of a step are multiplied by. */
+/** `width`: what the instructions are multiplied by; `heads`: query heads of a workgroup, in widths of 128. */
 export interface Habit {
   readonly name: HabitName;
   readonly width?: number;
+  readonly heads?: number;
 }
 
 /** Every number by path, as `explain kernels` lists them. */
@@ -94,22 +105,23 @@ export const KERNEL_NUMBERS: ReadonlyMap<string, Sourced> = new Map(
   ),
 );
 
-const counts = (s: Share, width = 1): Bookkeeping => ({
-  instructions: s.instructions.value * width,
+const counts = (s: Share, { width = 1, heads = 0 }: Habit): Bookkeeping => ({
+  instructions: s.instructions.value * width + (s.per_head?.value ?? 0) * heads,
   lookups: s.lookups.value,
   barriers: s.barriers.value,
 });
 
 /** The launch with what its kernel does besides; launches without products (the one that combines parts) as they are. */
-export function withHabit(launch: Launch, { name, width }: Habit): Launch {
+export function withHabit(launch: Launch, habit: Habit): Launch {
   if (!launch.program.name.startsWith('attention_') || launch.program.name.startsWith('attention_combine'))
     return launch;
+  const { name } = habit;
   const { start, step } = NUMBERS[name];
   return {
     program: launch.program,
     mapping: {
       ...launch.mapping,
-      bookkeeping: { start: counts(start), step: counts(step, width) },
+      bookkeeping: { start: counts(start, habit), step: counts(step, habit) },
       ...(OPERANDS_FIRST.has(name) && { operandsFirst: true }),
     },
   };

@@ -26,10 +26,14 @@ describe('a decode step', () => {
     ['but with three parts of 128 keys each they are', decode(26, 386, 8, 1), 'xqa'],
     ['every head has keys of its own', decode(64, 100, 32, 32), 'mmha'],
     ['more heads share keys than a tile holds', decode(64, 100, 64, 1), 'mmha'],
-    ['the window cuts the keys', decode(64, 1000, 32, 8, { window: 128 }), 'mmha'],
-    ['the window holds them all', decode(64, 100, 32, 8, { window: 128 }), 'xqa'],
   ] as const)('%s', (_, op, kernel) => {
     expect(decodeKernel(op, a100)).toBe(kernel);
+  });
+
+  test('takes the matrix kernel with a window too, and cuts all of the context into parts', () => {
+    const op = decode(1, 8192, 32, 8, { window: 128 });
+    expect(decodeKernel(op, a100)).toBe('xqa');
+    expect(decodeDispatch(op, a100).pins.params).toMatchObject({ splits: 16 });
   });
 
   test('on one-byte keys runs the kernel for them only where instructions read shared memory', () => {

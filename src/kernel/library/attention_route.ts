@@ -93,7 +93,7 @@ export function attentionMapping(route: Route, groups: number, bq: number): Mapp
   const down = Math.max(1, Math.min(groups, Math.floor(bq / route.m)));
   const rows = groups % down === 0 ? down : 1;
   // two or more warpgroups of consumers with their producer take a core's registers whole (FlashAttention-3)
-  const resident = route.lanes > 32 && route.m < 128 && groups > 1 ? 1 : 0;
+  const resident = route.lanes > 32 && route.m < 128 && groups > 1 && bq > route.m ? 1 : 0;
   return {
     lanes: groups * route.lanes,
     partition: [rows, groups / rows],
