@@ -56,6 +56,7 @@ export function simulate(trace: Trace, machine: ResourceGraph, options: Simulate
     ops.push(runOp(op, machine, contexts[i]!, { ...options, fidelity, objective, mapper }));
     options.onProgress?.(i + 1, trace.ops.length);
   });
+  warnings.push(...closedForm(fidelity, ops));
   if (streaming) ops = streamed(trace, ops, streaming, machine);
 
   const total = (f: (o: OpResult) => number): number => ops.reduce((s, o) => s + f(o) * o.repeat, 0);
@@ -120,6 +121,17 @@ export function simulate(trace: Trace, machine: ResourceGraph, options: Simulate
     ops,
     warnings,
   };
+}
+
+/** Nests have one engine at every fidelity: said where another was asked for. */
+function closedForm(
+  fidelity: Fidelity,
+  ops: readonly { readonly arrays?: unknown; readonly name?: string }[],
+): string[] {
+  const laid = ops.filter((op) => op.arrays !== undefined);
+  if (fidelity !== 'event' || laid.length === 0) return [];
+  const what = ops.length > 1 ? `${laid.length} of ${ops.length} ops are` : 'the kernel is';
+  return [`${what} laid on arrays: nests are timed in closed form, under event as under steady`];
 }
 
 /** The ops with what they wait for copies from the host, and those copies' bytes and energy. */
@@ -253,6 +265,7 @@ export function simulateKernel(
   });
   const runs = fidelity === 'bound' ? [bound] : runLaunches(choice.launches, machine, context, fidelity, options);
   const run = inSequence(runs);
+  const arrays = fidelity === 'bound' ? {} : occupanciesOf(choice.launches, runs, machine);
   const stalls = 'stalls_s' in run ? { stalls_s: run.stalls_s as Record<string, number> } : {};
   return {
     choice,
@@ -263,7 +276,7 @@ export function simulateKernel(
       tile: { ...choice.params },
       fidelity,
       ...figures(op, run, bound),
-      ...(fidelity !== 'bound' && occupanciesOf(choice.launches, runs, machine)),
+      ...arrays,
       launches: runs.map((r, i) => ({
         program: fidelity === 'bound' ? 'any schedule' : choice.launches[i]!.program.name,
         time_s: r.time_s,
@@ -271,7 +284,7 @@ export function simulateKernel(
       })),
       tried: choice.tried,
       ...stalls,
-      warnings: [],
+      warnings: closedForm(fidelity, [arrays]),
     },
   };
 }

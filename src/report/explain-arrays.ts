@@ -2,7 +2,7 @@
 import { type Explanation, leaf } from './explain-node.js';
 import type { Subject } from './explain-run.js';
 import { plain, quantity } from './format.js';
-import { type LaidOp, reasonsOf, sizeText, timeByArray } from './occupancy.js';
+import { type LaidOp, reasonsOf, restOf, sizeText, timeByArray } from './occupancy.js';
 import { shortName } from './words.js';
 
 const opsOf = (sim: Subject): readonly LaidOp[] => sim.ops ?? [{ ...sim, repeat: 1 }];
@@ -43,7 +43,6 @@ function byCause(time_s: ReadonlyMap<string, number>, sim: Subject): Explanation
 
 function byReason(unit: string, sim: Subject): Explanation[] {
   const laid_s = sim.arrays!.map((o) => o.cycles / sim.clock_Hz!);
-  const rest_s = sim.time_s - laid_s.reduce((a, b) => a + b, 0);
   return [
     ...sim.arrays!.map((o, i) => {
       const array = o.arrays.find((a) => a.unit === unit)!;
@@ -54,6 +53,11 @@ function byReason(unit: string, sim: Subject): Explanation[] {
         ),
       });
     }),
-    ...(rest_s > 0 ? [leaf('launch', rest_s / sim.time_s, '%')] : []),
+    ...[
+      ...restOf(
+        sim,
+        laid_s.reduce((a, b) => a + b, 0),
+      ),
+    ].map(([part, s]) => leaf(shortName(part), s / sim.time_s, '%')),
   ];
 }

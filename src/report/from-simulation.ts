@@ -126,6 +126,7 @@ function rowsOf(sim: SimulationJson): OpRow[] {
       tile: tileText(op.tile),
       repeat: op.repeat,
       time_s: op.time_s,
+      launch_s: op.launch_s,
       total_time_s: total,
       share: all > 0 ? total / all : 0,
       energy_J: op.energy_J,

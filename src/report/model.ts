@@ -111,6 +111,7 @@ export const OpRowSchema = Type.Object(
     moved_B: perStore('of one repeat, both directions'),
     bound_by: Type.String(),
     roof_fraction: number('least time over simulated time'),
+    launch_s: number('of one repeat'),
     clock_Hz: Type.Optional(Type.Number()),
     arrays: Type.Optional(Type.Array(OccupancySchema, { description: 'launches laid on arrays, of one repeat' })),
   },

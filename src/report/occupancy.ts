@@ -7,8 +7,8 @@ import { shortName } from './words.js';
 type ArrayOf = Occupancy['arrays'][number];
 type PartOf = ArrayOf['parts'][number];
 
-/** Beside what launches laid on arrays do: ops that run as grids of workgroups, and launch cost. */
-export type TimePart = OccupancyPart | 'grid' | 'launch';
+/** Beside what launches laid on arrays do: ops that run as grids of workgroups, launch cost, and pauses. */
+export type TimePart = OccupancyPart | 'grid' | 'launch' | 'pause';
 
 /** Reasons below this share of the time are not worth a sentence. */
 const LEAST_SHARE = 0.0005;
@@ -19,7 +19,25 @@ const MOST_NAMES = 4;
 /** "256 × 256" */
 export const sizeText = ({ rows, columns }: ArrayOf): string => `${plain(rows, 6)} × ${plain(columns, 6)}`;
 
-export type LaidOp = Pick<SimulationOp, 'repeat' | 'time_s' | 'clock_Hz' | 'arrays'>;
+export type LaidOp = Pick<SimulationOp, 'repeat' | 'time_s' | 'launch_s' | 'clock_Hz' | 'arrays'>;
+
+/** Of an op on arrays, the time that is none of its launches' cycles. */
+export function restOf(op: Omit<LaidOp, 'repeat'>, laid_s: number): Map<'launch' | 'pause', number> {
+  const rest_s = op.time_s - laid_s;
+  // filling and draining are cycles of the array, and counted as launch too
+  const twice_s = (op.arrays ?? []).reduce((sum, o) => sum + o.fill_drain_cycles / op.clock_Hz!, 0);
+  const launch_s = Math.min(rest_s, op.launch_s - twice_s);
+  // what is left of the rounding of sums is no pause
+  const pauses = rest_s - launch_s > 1e-9 * op.time_s;
+  return new Map(
+    pauses
+      ? [
+          ['launch', launch_s],
+          ['pause', rest_s - launch_s],
+        ]
+      : [['launch', rest_s]],
+  );
+}
 
 /** Seconds of ops by array and what its places do in them; they sum to the ops' time, repeats counted. */
 export function timeByArray(ops: readonly LaidOp[]): Map<string, Map<TimePart, number>> {
@@ -35,7 +53,8 @@ export function timeByArray(ops: readonly LaidOp[]): Map<string, Map<TimePart, n
           for (const { part, cycles } of o.arrays.find((a) => a.unit === unit)!.parts)
             add(part, (op.repeat * cycles) / op.clock_Hz!);
         }
-        add(op.arrays ? 'launch' : 'grid', op.repeat * (op.time_s - laid_s));
+        if (op.arrays) for (const [part, s] of restOf(op, laid_s)) add(part, op.repeat * s);
+        else add('grid', op.repeat * op.time_s);
       }
       return [unit, parts];
     }),

@@ -57,6 +57,7 @@ const FIXED: Record<string, string> = {
   fill_drain: '#7A3E9D',
   unused: '#d0d4d9',
   grid: '#9aa0a6',
+  pause: '#94305F',
 };
 const SPARE = ['#A89A00', '#004D73', '#7A3E9D', '#7F5200', '#00604A', '#B3B3B3', '#94305F', '#2F2F2F'] as const;
 

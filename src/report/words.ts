@@ -17,6 +17,7 @@ const RESOURCES: Record<string, string> = {
   link: 'the links between devices',
   peer: 'the links between devices',
   host: 'the link to the host',
+  power: 'the power cap',
 };
 
 const SHORT: Record<string, string> = {
@@ -42,6 +43,7 @@ const SHORT: Record<string, string> = {
   fill_drain: 'fill and drain',
   unused: 'nothing laid on it',
   grid: 'ops not laid on arrays',
+  pause: 'pauses (power cap, host)',
 };
 
 /** In a sentence: "bound by DRAM bandwidth". */

@@ -70,3 +70,12 @@ test('a machine without bf16 takes a format that it has, and says so; one that i
   const refused = await run([...gemm, '--dtype', 'fp32']);
   expect(refused).toMatchObject({ code: 3, stderr: expect.stringMatching(/fp32 \(it multiplies int8\)/) });
 });
+
+test('under event it is said that nests are timed as under steady', async () => {
+  const gemm = ['kernel', 'gemm', '-m', 'tpu-v1', '--shape', 'm=64,n=64,k=64', '--dtype', 'int8'];
+  const event = await run([...gemm, '--fidelity', 'event', '--json']);
+  expect(event.stderr).toMatch(/warning: the kernel is laid on arrays: nests are timed in closed form/);
+  const { time_s, warnings } = JSON.parse(event.stdout);
+  expect(warnings).toHaveLength(1);
+  expect(await json(...gemm)).toMatchObject({ time_s, warnings: [] });
+});

@@ -29,7 +29,7 @@ const leaves = (e: Explanation): Explanation[] => (e.parts.length > 0 ? e.parts.
 describe('shares of the time', () => {
   it('sum to the whole of it, per array, repeats counted', () => {
     const op = { ...fused.simulation, repeat: 3 };
-    const grid = { time_s: 1e-3, repeat: 2 };
+    const grid = { time_s: 1e-3, launch_s: 1e-6, repeat: 2 };
     for (const parts of timeByArray([op, grid]).values()) {
       expect(sum([...parts.values()])).toBeCloseTo(3 * op.time_s + 2e-3, 12);
       expect(parts.get('grid')).toBeCloseTo(2e-3, 15);

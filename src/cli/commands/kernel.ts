@@ -21,10 +21,10 @@ import { openMachine } from '../files.js';
 import { readText, writeOutput } from '../io.js';
 import { type KernelOpOptions, kernelOp, kernelOpOptions } from '../kernel-op.js';
 import { collect, common, splitSet, wholeNumber } from '../options.js';
-import { emit } from '../output.js';
+import { emit, note } from '../output.js';
 import { writeReport } from '../report-file.js';
 import { assumptionsOf } from '../runs.js';
-import { bold, plainTable } from '../style.js';
+import { bold, plainTable, yellow } from '../style.js';
 
 interface Options extends EventOptions, KernelOpOptions {
   readonly machine?: string;
@@ -92,6 +92,7 @@ export function define(command: Command): void {
       new Option('--launch <how>', 'from a captured graph, or one by one').choices(['graph', 'eager']).default('graph'),
     )
     .addOption(new Option('--set <path=value>', 'override a field of the machine').argParser(collect))
+    .addHelpText('after', '\nWith -o FILE.html, .md, .svg or .png it is a report.')
     .action(async (name: string | undefined, options: Options) => {
       if (options.from !== undefined) {
         const { runFrom } = await import('../from.js');
@@ -113,6 +114,7 @@ export function define(command: Command): void {
         ...(options.nest !== undefined && { layOut: await ownNest(options.nest, machine.graph) }),
       });
       const result = kernelInterval(simulated, op, machine);
+      for (const warning of result.warnings) note(options, `${yellow('warning:')} ${warning}`);
       if (options.timeline) {
         if (options.fidelity !== 'event') throw new InputError('--timeline needs --fidelity event');
         const { timelineOf } = await import('../timeline.js');

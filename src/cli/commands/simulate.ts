@@ -24,6 +24,7 @@ export function define(command: Command): void {
     .option('-w, --workload <text>', 'NAME:phase,key=value,… such as llama-2-7b:decode,batch=8,context=2048')
     .option('--trace <file>', 'a trace of ops (JSON Lines) instead')
     .option('--timeline <file>', 'write what happened when, for Perfetto (with --fidelity event)')
+    .addHelpText('after', '\nWith -o FILE.html, .md, .svg or .png it is a report.')
     .action(async (options: Options) => {
       if (options.timeline) needsEvent(options, '--timeline');
       const replayed = await replay(options.machine, workloadOf(options), options);

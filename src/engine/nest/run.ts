@@ -3,20 +3,34 @@ import { positive } from '../../base/errors.js';
 import type { Cascade } from '../../kernel/einsum.js';
 import type { Nest } from '../../kernel/nest.js';
 import { FLOPS, type MathFn, type ResourceGraph } from '../../machine/graph.js';
+import { underCap } from '../governor.js';
 import type { Context, RunResult, Traffic } from '../types.js';
+import { clockedAt } from './clocked.js';
 import { evaluateNest } from './evaluate.js';
 import { trafficOf } from './traffic.js';
 import type { NestResult } from './types.js';
 
-/** @throws InputError, InfeasibleError as `evaluateNest` */
+/** At the highest clock that the power cap leaves. @throws InputError, InfeasibleError as `evaluateNest` */
 export function runNest(
   nest: Nest,
   cascade: Cascade,
   graph: ResourceGraph,
   context: Pick<Context, 'launch' | 'clock_Hz'>,
 ): RunResult & { readonly nest: NestResult } {
-  const result = evaluateNest(nest, cascade, graph);
-  return { ...recordOf(result, cascade, graph, context), nest: result };
+  const { control } = graph;
+  const at = (clock_Hz: number): RunResult & { readonly nest: NestResult } => {
+    const machine = clockedAt(graph, clock_Hz);
+    const result = evaluateNest(nest, cascade, machine);
+    return { ...recordOf(result, cascade, machine, context), nest: result };
+  };
+  const nominal_Hz = context.clock_Hz ?? control.clock.nominal_Hz;
+  const first = at(nominal_Hz);
+  if (context.clock_Hz !== undefined || first.power_W <= control.power_cap_W) return first;
+  const { clock_Hz, time_s, energy_J, paused } = underCap(graph, nominal_Hz, first, at);
+  const run = at(clock_Hz);
+  if (!paused) return run;
+  const energy_by_part_J = { ...run.energy_by_part_J, static: control.static_W * time_s };
+  return { ...run, time_s, energy_J, energy_by_part_J, power_W: energy_J / time_s, bound_by: 'power' };
 }
 
 /** Floating-point operations of all points. */
@@ -33,16 +47,16 @@ export function recordOf(
   result: NestResult,
   cascade: Cascade,
   graph: ResourceGraph,
-  { launch, clock_Hz = graph.control.clock.nominal_Hz }: Pick<Context, 'launch' | 'clock_Hz'>,
+  { launch }: Pick<Context, 'launch'>,
 ): RunResult {
   const { control } = graph;
+  const clock_Hz = control.clock.nominal_Hz;
   const launch_s =
     (launch === 'graph' ? control.launch_graph_s : control.launch_eager_s) +
     control.kernel_start_s +
     control.kernel_drain_s +
     result.fill_drain_cycles / clock_Hz;
-  const slow = control.clock.nominal_Hz / clock_Hz;
-  const time_s = positive(launch_s + (result.cycles / control.clock.nominal_Hz) * slow, `time on ${graph.name}`);
+  const time_s = positive(launch_s + result.cycles / clock_Hz, `time on ${graph.name}`);
   const parts: Record<string, number> = {};
   for (const [part, pJ] of Object.entries(result.energy_by_part_pJ)) parts[part] = pJ * 1e-12;
   parts['static'] = control.static_W * time_s;

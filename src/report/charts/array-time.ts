@@ -20,6 +20,7 @@ const ORDER = [
   'store',
   'fill_drain',
   'launch',
+  'pause',
   'grid',
   'unused',
 ] as const satisfies readonly TimePart[];
