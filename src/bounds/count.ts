@@ -64,7 +64,7 @@ export function liveBytes(programs: readonly Program[]): number {
   let most = 0;
   for (const { tiles } of programs) {
     let sum = 0;
-    for (const t of tiles) if (t.reuses === undefined) sum += t.rows * t.cols * t.stages * bytesOf(t.dtype);
+    for (const t of tiles) if (t.reuses === undefined && !t.part) sum += t.rows * t.cols * t.stages * bytesOf(t.dtype);
     if (sum > most) most = sum;
   }
   return most;

@@ -8,7 +8,7 @@ import type { Op } from '../workload/op.js';
 import { type Advice, adviceOf } from './advice.js';
 import { termsOf } from './least-io.js';
 import { OTHERS, type Other, otherByName } from './others.js';
-import { boundInValues, dagOf, fftDag, pebblingOf } from './pebble/pebbling.js';
+import { boundInValues, dagOf, pebblingOf } from './pebble/pebbling.js';
 import type { Bounds } from './result.js';
 import { ownSchedule, type Schedule, scheduleOf, schedulesOf, searchFree } from './schedules.js';
 import { strongest, type Term } from './term.js';
@@ -183,13 +183,11 @@ function curveOf(subject: Subject, asked: Asked): NonNullable<Bounds['curve']> {
   return points;
 }
 
-function pebbleFor({ op, other, shape }: Subject, { dtype, capacity_B, name }: Asked): Bounds['pebbling'] {
-  const width_B = bytesOf(dtype);
+function pebbleFor({ op }: Subject, { dtype, capacity_B, name }: Asked): Bounds['pebbling'] {
+  if (!op) throw new InputError(`no graph of ${name}`, '--pebble');
+  // a complex value is two numbers
+  const width_B = bytesOf(dtype) * (op.kind === 'fft' ? 2 : 1);
   const near = Math.floor(capacity_B / width_B);
-  if (!op) {
-    if (name !== 'fft') throw new InputError(`no graph of ${name}`, '--pebble');
-    return pebblingOf(fftDag(shape['n']!), near, strongest(other!.terms(shape, dtype, capacity_B)).bytes / width_B);
-  }
   // values of one width: partial sums take as much as operands
   const plain = (kind: Op): Op =>
     kind.kind === 'matmul' ? { ...kind, a: dtype, b: dtype, c: dtype, accumulate: dtype } : kind;

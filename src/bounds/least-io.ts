@@ -6,6 +6,7 @@
 import { compulsoryBytesOf, type Op, type OpKind, type OpOf } from '../workload/op.js';
 import { attentionBackwardTerms, attentionTerms } from './families/attention.js';
 import { convolutionTerms } from './families/convolution.js';
+import { fftTerm } from './families/fft.js';
 import { groupedTerms, matmulTerms } from './families/matmul.js';
 import { rowTerms } from './families/rows.js';
 import { compulsory, strongest, type Term } from './term.js';
@@ -45,6 +46,7 @@ export const FAMILIES = {
   scatter: streams,
   topk: streams,
   transpose: streams,
+  fft: (op, M, cores) => [fftTerm(op, M, cores)],
   reduce: streams,
   collective: streams,
   optimiser: streams,

@@ -6,7 +6,6 @@ import { bytesOf, type DType } from '../base/dtype.js';
 import { InputError } from '../base/errors.js';
 import type { Kernel, ShapeKey } from '../kernel/kernel.js';
 import { productFormats } from '../kernel/library/gemm.js';
-import { fftPasses_B, fftTerm } from './families/fft.js';
 import { gatherReuse_B } from './families/gather.js';
 import { sparseTerm, triangularTerm } from './families/product.js';
 import { sparse_gemm, triangular_gemm } from './programs.js';
@@ -34,16 +33,6 @@ const INDEX_B = 4;
 const sum_B = (dtype: DType): number => bytesOf(productFormats(dtype).accumulate);
 
 export const OTHERS = {
-  fft: {
-    math: 'radix-2 transform of n points',
-    shape: { n: { description: 'points, a power of two' } },
-    terms({ n }, dtype, M) {
-      if (!n || n < 2 || !Number.isInteger(Math.log2(n)))
-        throw new InputError(`n=${n} is no power of two`, 'fft --shape');
-      return [compulsory(2 * n * bytesOf(dtype)), fftTerm(n, bytesOf(dtype), M)];
-    },
-    reached: ({ n }, dtype, M) => ({ kernel: 'radix-M passes', requested_B: fftPasses_B(n!, bytesOf(dtype), M) }),
-  },
   triangular_gemm: {
     math: triangular_gemm.math,
     shape: triangular_gemm.shape,

@@ -102,6 +102,17 @@ export const SPACES: { readonly [K in KernelName]?: AnySpace } = {
     ],
     fixed: [{ ...LONE, bk: 1, vk: 1, rows: 1, softmax_groups: 1 }],
   }),
+  // the least points for each number of trips; wide butterflies need least besides
+  fft: (op: OpOf<'fft'>) => {
+    const bits = Math.log2(op.n);
+    const sizes = Array.from({ length: bits }, (_, i) => 2 ** Math.ceil(bits / (i + 1)));
+    return {
+      pairs: [],
+      fixed: [...new Set(sizes)].flatMap((points) =>
+        [16, 8, 4, 2].map((radix) => ({ groups: 1, cols: 1, radix, points })),
+      ),
+    };
+  },
   softmax: (op: OpOf<'softmax'>) => rowsIn(op.rows, op.cols),
   layernorm: (op: OpOf<'normalise'>) => rowsIn(op.rows, op.cols),
   rmsnorm: (op: OpOf<'normalise'>) => rowsIn(op.rows, op.cols),

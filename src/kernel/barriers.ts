@@ -28,8 +28,16 @@ type Pending = Map<Place, { reads: Set<number>; writes: Set<number> }>;
 
 const BUFFERS = 2;
 
-/** Sets `barrier` on the nodes before which one is needed. */
-export function placeBarriers(nodes: readonly Node[]): void {
+interface Rules {
+  readonly alternating: ReadonlySet<Place>;
+  readonly meet: Meet | undefined;
+}
+
+/** Whether two places have something in common. */
+export type Meet = (a: Place, b: Place) => boolean;
+
+/** Sets `barrier` on the nodes before which one is needed. Different places are apart, unless `meet` says otherwise. */
+export function placeBarriers(nodes: readonly Node[], meet?: Meet): void {
   const alternating = new Set<Place>();
   const collect = (list: readonly Node[]): void => {
     for (const n of list)
@@ -39,24 +47,19 @@ export function placeBarriers(nodes: readonly Node[]): void {
       }
   };
   collect(nodes);
-  walk(nodes, new Map(), true, alternating);
+  walk(nodes, new Map(), true, { alternating, meet });
 }
 
 /**
  * The pending accesses after the nodes. With `decide`, barriers are added where needed; without, undefined is
  * returned when one would be.
  */
-function walk(
-  nodes: readonly Node[],
-  entry: Pending,
-  decide: boolean,
-  alternating: ReadonlySet<Place>,
-): Pending | undefined {
+function walk(nodes: readonly Node[], entry: Pending, decide: boolean, rules: Rules): Pending | undefined {
   let state = entry;
   for (const n of nodes) {
     if (n.barrier) state = new Map();
     if (n.kind === 'work') {
-      if (conflicts(n, state, alternating)) {
+      if (conflicts(n, state, rules)) {
         if (!decide) return undefined;
         n.barrier = true;
         state = new Map();
@@ -66,27 +69,27 @@ function walk(
       for (const p of n.writes) at(state, p).writes.add(0);
       continue;
     }
-    const after = walkLoop(n, state, decide, alternating);
+    const after = walkLoop(n, state, decide, rules);
     if (!after) return undefined;
     state = after;
   }
   return state;
 }
 
-function walkLoop(n: LoopNode, entry: Pending, decide: boolean, alternating: ReadonlySet<Place>): Pending | undefined {
+function walkLoop(n: LoopNode, entry: Pending, decide: boolean, rules: Rules): Pending | undefined {
   let around: Pending = new Map();
   if (decide) {
     for (let size = -1; size !== weight(around); ) {
       size = weight(around);
-      around = union(around, advanced(walk(n.body, around, true, alternating)!, n.alternating));
+      around = union(around, advanced(walk(n.body, around, true, rules)!, n.alternating));
     }
-    if (!walk(n.body, entry, false, alternating)) n.barrier = true;
+    if (!walk(n.body, entry, false, rules)) n.barrier = true;
   }
   const start: Pending = n.barrier ? new Map() : entry;
   let state = start;
   for (let size = -1; size !== weight(state); ) {
     size = weight(state);
-    const after = walk(n.body, state, false, alternating);
+    const after = walk(n.body, state, false, rules);
     if (!after) return undefined;
     state = union(state, advanced(after, n.alternating));
   }
@@ -100,12 +103,13 @@ function walkLoop(n: LoopNode, entry: Pending, decide: boolean, alternating: Rea
   return out;
 }
 
-function conflicts(w: Work, state: Pending, alternating: ReadonlySet<Place>): boolean {
+function conflicts(w: Work, state: Pending, { alternating, meet }: Rules): boolean {
   const same = (p: Place, ages: ReadonlySet<number> | undefined): boolean =>
     [...(ages ?? [])].some((age) => !alternating.has(p) || age % BUFFERS === 0);
+  const met = (p: Place): Place[] => (meet ? [...state.keys()].filter((q) => meet(p, q)) : [p]);
   return (
-    w.reads.some((p) => same(p, state.get(p)?.writes)) ||
-    w.writes.some((p) => same(p, state.get(p)?.writes) || same(p, state.get(p)?.reads))
+    w.reads.some((p) => met(p).some((q) => same(q, state.get(q)?.writes))) ||
+    w.writes.some((p) => met(p).some((q) => same(q, state.get(q)?.writes) || same(q, state.get(q)?.reads)))
   );
 }
 

@@ -95,8 +95,10 @@ class Extraction {
         return;
       case 'copy':
         if (!isTile(s.from)) this.values.set(s.to as Tile, { access: this.view(s.from) });
-        else if (isTile(s.to)) this.values.set(s.to, this.values.get(s.from)!);
-        else this.store(s.from, s.to);
+        else if (isTile(s.to)) {
+          if (s.from.part || s.to.part) throw new NotAffine('tiles are taken apart');
+          this.values.set(s.to, this.values.get(s.from)!);
+        } else this.store(s.from, s.to);
         return;
       case 'map':
         this.map(s.fn, s.ins, s.out, s.scalars ?? []);

@@ -3,7 +3,17 @@
  * The interpreter and the emitter call it before they trust a program; it does not look at any machine.
  */
 import { InputError } from '../base/errors.js';
-import { type Expr, type Fx, isTile, type LoopVar, type Program, type Stmt, type Tile, type View } from './ir.js';
+import {
+  type Expr,
+  type Fx,
+  isTile,
+  type LoopVar,
+  type Part,
+  type Program,
+  type Stmt,
+  type Tile,
+  type View,
+} from './ir.js';
 
 /** Throws InputError naming the program, the statement (as body[2].body[0]) and what is wrong. */
 export function checkProgram(program: Program): void {
@@ -24,6 +34,8 @@ export function checkProgram(program: Program): void {
     tiles.add(t.name);
     if (![t.rows, t.cols, t.stages].every(isExtent))
       bad(`tile ${t.name}`, `[${t.rows}, ${t.cols}] × ${t.stages} stages must be positive whole numbers`);
+    const fault = t.part && partFault(t, t.part, program);
+    if (fault) bad(`tile ${t.name}`, fault);
   }
   const bound = new Set<LoopVar>();
   for (const g of program.grid) {
@@ -41,8 +53,9 @@ export function checkProgram(program: Program): void {
       expr(e.b, place);
     } else expr(e.at, place);
   };
-  const tileOk = (t: Tile, place: string): void => {
+  const tileOk = (t: Tile, place: string, parts = false): void => {
     if (!program.tiles.includes(t)) bad(place, `tile ${t.name} is not among the program's tiles`);
+    if (t.part && !parts) bad(place, `${t.name} is a part of ${t.part.of.name}: only copies between tiles take parts`);
   };
   const viewOk = (v: View, rows: number, cols: number, place: string): void => {
     const { tensor, axes } = v;
@@ -87,9 +100,9 @@ export function checkProgram(program: Program): void {
         return;
       case 'copy':
         if (isTile(s.from)) {
-          tileOk(s.from, place);
+          tileOk(s.from, place, isTile(s.to));
           if (isTile(s.to)) {
-            tileOk(s.to, place);
+            tileOk(s.to, place, true);
             if (s.from.rows !== s.to.rows || s.from.cols !== s.to.cols)
               bad(place, `copies ${shape(s.from)} to ${shape(s.to)}`);
           } else {
@@ -147,3 +160,19 @@ export function checkProgram(program: Program): void {
 }
 
 const isExtent = (x: number): boolean => Number.isInteger(x) && x > 0;
+
+/** What is wrong with a part of a tile; undefined when nothing is. */
+function partFault(t: Tile, { of, at, strides }: Part, program: Program): string | undefined {
+  if (!program.tiles.includes(of)) return `is a part of ${of.name}, which is not among the program's tiles`;
+  if (of.level !== 'shared' || t.level !== 'shared' || of.part || of.stages > 1 || t.stages > 1)
+    return `is a part of ${of.name}; only shared tiles of one stage that are whole have parts`;
+  if (of.dtype !== t.dtype) return `is ${t.dtype}, the tile it is a part of ${of.dtype}`;
+  const [down, across] = strides;
+  if (!isExtent(down) || !isExtent(across) || !(Number.isInteger(at) && at >= 0))
+    return `starts at ${at} and steps by [${strides}]; whole numbers are expected, steps at least 1`;
+  const last = at + (t.rows - 1) * down + (t.cols - 1) * across;
+  if (last >= of.rows * of.cols) return `reaches element ${last} of ${of.name}, which has ${of.rows * of.cols}`;
+  if (t.rows > 1 && t.cols > 1 && down < t.cols * across && across < t.rows * down)
+    return `steps by [${strides}], so that several of its [${t.rows}, ${t.cols}] elements may be one`;
+  return undefined;
+}

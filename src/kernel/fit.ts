@@ -30,7 +30,8 @@ export function sharedBytes(program: Program): number {
   const { tiles } = program;
   for (let i = 0; i < tiles.length; i++) {
     const t = tiles[i]!;
-    if (t.level === 'shared' && t.reuses === undefined) total += t.rows * t.cols * t.stages * bytesOf(t.dtype);
+    if (t.level === 'shared' && t.reuses === undefined && !t.part)
+      total += t.rows * t.cols * t.stages * bytesOf(t.dtype);
   }
   return total;
 }

@@ -75,6 +75,15 @@ export interface Tile {
   readonly reuses?: string;
   /** Of a shared tile: row after row, with the bank conflicts that this brings; padded or swizzled to avoid them if absent. */
   readonly layout?: 'rows';
+  /** Of a shared tile: no storage of its own but elements of another's, which copies between tiles read and write. */
+  readonly part?: Part;
+}
+
+/** Element (r, c) is element at + r·strides[0] + c·strides[1] of `of`, whose elements count row after row. */
+export interface Part {
+  readonly of: Tile;
+  readonly at: number;
+  readonly strides: readonly [number, number];
 }
 
 /** A window onto a tensor: where it starts along each dim, and which dims the tile's rows and cols walk. */
@@ -275,6 +284,14 @@ export const tile = (
   stages = 1,
   lane?: readonly [number, number],
 ): Tile => ({ name, level, dtype, rows, cols, stages, lane });
+/** Some elements of a shared tile as a tile of its own: `at` the first, `strides` from row to row and column to column. */
+export const part = (
+  name: string,
+  of: Tile,
+  [rows, cols]: readonly [number, number],
+  at: number,
+  strides: readonly [number, number],
+): Tile => ({ name, level: 'shared', dtype: of.dtype, rows, cols, stages: 1, part: { of, at, strides } });
 export const tensor = (
   name: string,
   dtype: DType,
@@ -329,6 +346,9 @@ export const FX_CLASS = {
 } as const satisfies Record<FxOp, MathFn>;
 
 // ---------------------------------------------------------------- reading
+
+/** The tile in whose storage a tile lies: itself, or the one that it is a part of. */
+export const ownerOf = (t: Tile): Tile => t.part?.of ?? t;
 
 export const isTile = (x: View | Tile): x is Tile => 'level' in x;
 

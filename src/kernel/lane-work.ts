@@ -55,7 +55,7 @@ function withBlanks(nodes: readonly WorkNode[], stmts: readonly Stmt[], dropped:
 
 function roomIn(plan: LanePlan, workgroup_B: number): LanePlan {
   const size = (t: Tile): number => Math.ceil((t.rows * t.cols * bytesOf(t.dtype)) / 16) * 16;
-  const used = plan.program.tiles.reduce((n, t) => n + (t.level === 'shared' ? size(t) : 0), 0);
+  const used = plan.program.tiles.reduce((n, t) => n + (t.level === 'shared' && !t.part ? size(t) : 0), 0);
   return { ...plan, buffers: fitBuffers(plan, size, used, workgroup_B).buffers };
 }
 

@@ -74,6 +74,8 @@ export function stmtText(s: Stmt): string {
 const tensorText = (t: Tensor): string =>
   `${t.role.padEnd(7)} ${t.name}: ${t.dtype}[${t.dims.join(', ')}]${t.strides ? ` strides [${t.strides.join(', ')}]` : ''}${t.home ? ` at ${t.home}` : ''}`;
 const tileText = (t: Tile): string => {
+  if (t.part)
+    return `${t.level.padEnd(8)} ${t.name}: [${t.rows}, ${t.cols}] of ${t.part.of.name} from ${t.part.at} by [${t.part.strides}]`;
   const kib = (t.rows * t.cols * t.stages * bytesOf(t.dtype)) / 1024;
   return `${t.level.padEnd(8)} ${t.name}: ${t.dtype}[${t.rows}, ${t.cols}]${t.stages > 1 ? ` × ${t.stages} stages` : ''}${t.layout ? ` laid out by ${t.layout}` : ''}${t.lane ? ` lane [${t.lane}]` : ''}   # ${Math.round(kib * 100) / 100} KiB`;
 };

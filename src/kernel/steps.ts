@@ -2,8 +2,8 @@
  * A laid-out program as steps between which lanes may have to meet: one for each statement, and one for each step of a
  * reduction whose lanes meet in workgroup memory; with the barriers that they need.
  */
-import { type LoopNode, type Node, type Place, placeBarriers, type Work } from './barriers.js';
-import { isTile, type Loop, type Program, type Reduce, type Stmt, type Tensor, type Tile } from './ir.js';
+import { type LoopNode, type Meet, type Node, type Place, placeBarriers, type Work } from './barriers.js';
+import { isTile, type Loop, ownerOf, type Program, type Reduce, type Stmt, type Tensor, type Tile } from './ir.js';
 import { forEachStmt, type LanePlan, reductionIn } from './lane-plan.js';
 
 export interface Step extends Work {
@@ -85,6 +85,32 @@ export function stepsOf(plan: LanePlan, around?: Around): Node<Step>[] {
   const visit = (body: readonly Stmt[]): Node<Step>[] =>
     body.flatMap((s, i) => (around ? around(s, nodesOf(s), body, i) : nodesOf(s)));
   const nodes = visit(program.body);
-  placeBarriers(nodes);
+  placeBarriers(nodes, program.tiles.some((t) => t.part) ? meetOf(program) : undefined);
   return nodes;
+}
+
+/** Which places have something in common where tiles have parts. */
+function meetOf(program: Program): Meet {
+  const tiles = new Set<Place>(program.tiles);
+  return (a, b) => a === b || (tiles.has(a) && tiles.has(b) && partsMeet(a as Tile, b as Tile));
+}
+
+/**
+ * Whether two tiles have elements in common: parts with the same steps when whole steps lead from one to the other,
+ * any others when the ranges that they span overlap.
+ */
+export function partsMeet(a: Tile, b: Tile): boolean {
+  if (ownerOf(a) !== ownerOf(b)) return false;
+  if (!a.part || !b.part) return true;
+  const [first, second] = a.part.at <= b.part.at ? [a, b] : [b, a];
+  const [p, q] = [first.part!, second.part!];
+  const [down, across] = p.strides;
+  const apart = q.at - p.at;
+  if (apart > (first.rows - 1) * down + (first.cols - 1) * across) return false;
+  if (down !== q.strides[0] || across !== q.strides[1]) return true;
+  for (let r = 1 - second.rows; r < first.rows; r++) {
+    const c = (apart - r * down) / across;
+    if (Number.isInteger(c) && c > -second.cols && c < first.cols) return true;
+  }
+  return false;
 }

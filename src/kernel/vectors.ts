@@ -18,6 +18,12 @@ export function vectorised(
   const vec = new Set<Memory>();
   for (const t of program.tensors) if (!atomic.has(t) && elements(t) % 4 === 0) vec.add(t);
   for (const t of program.tiles) if (t.level === 'shared' && t.cols % 4 === 0) vec.add(t);
+  // parts start and step anywhere
+  for (const t of program.tiles)
+    if (t.part) {
+      vec.delete(t);
+      vec.delete(t.part.of);
+    }
   /** Pairs that are vectors together or not at all. */
   const pairs: [Memory, Memory][] = [];
   /** Whether a tile can hand over or take aligned vectors along its columns. */

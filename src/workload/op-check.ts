@@ -39,6 +39,11 @@ function faultOfKind(op: Op): string | undefined {
       return Math.min(...convOut(op)) < 1
         ? `kernel: ${op.kernel} is larger than the padded input ${op.height + 2 * op.padding} × ${op.width + 2 * op.padding}`
         : undefined;
+    case 'fft':
+      if (op.n < 2 || !Number.isInteger(Math.log2(op.n))) return `n: ${op.n} is no power of two (≥ 2)`;
+      return /int/.test(op.dtype)
+        ? `dtype: ${op.dtype} holds no roots of unity; floating point is expected`
+        : undefined;
     case 'rotary':
       return op.head_dim % 2 === 0 ? undefined : `head_dim: rotation needs pairs, ${op.head_dim} is odd`;
     default:

@@ -240,6 +240,18 @@ export const OpSchemas = {
     },
     { additionalProperties: false },
   ),
+  /** Discrete Fourier transform of complex numbers, real and imaginary parts in planes of their own. */
+  fft: Type.Object(
+    {
+      kind: Type.Literal('fft'),
+      ...common,
+      batch: dim('transforms'),
+      n: dim('points of a transform, a power of two'),
+      inverse: Type.Boolean({ default: false, description: 'with e^(+2πi…), not divided by n' }),
+      dtype: DTypeSchema,
+    },
+    { additionalProperties: false },
+  ),
   reduce: Type.Object(
     {
       kind: Type.Literal('reduce'),
@@ -401,6 +413,9 @@ export function flopsOf(op: Op): number {
       return op.rows * op.cols * 5;
     case 'reduce':
       return op.rows * op.cols;
+    // as transforms are rated: ten operations a butterfly of radix 2
+    case 'fft':
+      return 5 * op.batch * op.n * Math.log2(op.n);
     case 'collective':
       return op.collective === 'all_reduce' || op.collective === 'reduce_scatter' ? op.elements : 0;
     case 'optimiser':
@@ -497,6 +512,10 @@ export function compulsoryBytesOf(op: Op): { read_B: number; write_B: number } {
       return { read_B: op.rows * op.cols * b(op.dtype), write_B: op.rows * op.k * 8 };
     case 'transpose': {
       const e = op.batch * op.rows * op.cols * b(op.dtype);
+      return { read_B: e, write_B: e };
+    }
+    case 'fft': {
+      const e = 2 * op.batch * op.n * b(op.dtype);
       return { read_B: e, write_B: e };
     }
     case 'reduce':

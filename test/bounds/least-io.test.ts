@@ -5,7 +5,6 @@ import { Ajv } from 'ajv';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { composeTrace } from '../../src/bounds/compose.js';
-import { fftPasses_B, fftTerm } from '../../src/bounds/families/fft.js';
 import { beladyMisses, distinctRows } from '../../src/bounds/families/gather.js';
 import { productLoads } from '../../src/bounds/families/product.js';
 import { leastIo } from '../../src/bounds/least-io.js';
@@ -16,6 +15,7 @@ import { strongest } from '../../src/bounds/term.js';
 import { attentionBackwardOp } from '../../src/kernel/library/attention_backward_op.js';
 import { attentionOp } from '../../src/kernel/library/attention_op.js';
 import { conv2d } from '../../src/kernel/library/conv2d.js';
+import { fft } from '../../src/kernel/library/fft.js';
 import { gemm } from '../../src/kernel/library/gemm.js';
 import { layernorm } from '../../src/kernel/library/layernorm.js';
 import { softmax } from '../../src/kernel/library/softmax.js';
@@ -140,10 +140,20 @@ describe.skipIf(!existsSync(GOLDEN))('beside exhaustive mappings of products (or
 });
 
 describe('other families', () => {
-  test('FFT: below radix-M passes', () => {
-    for (const n of [16, 256, 4096, 2 ** 16])
-      for (const M of [4, 16, 64, 1024])
-        expect(fftTerm(n, 4, 4 * M).bytes).toBeLessThanOrEqual(fftPasses_B(n, 4, 4 * M));
+  test('FFT: the library moves 2n values a trip, in few times the trips that the bound asks for', () => {
+    for (const n of [16, 256, 4096, 2 ** 16, 2 ** 20])
+      for (const M of [16, 64, 1024, 2 ** 15, 2 ** 22]) {
+        const op = fft.toOp({ n, batch: 2 }, 'fp32');
+        const [best] = schedulesOf(op, 8 * M);
+        const trips = best!.requested_B / (2 * 2 * n * 8);
+        // points that fit beside their tiles: a third of the values at least, of few values a sixth
+        const points = 2 ** Math.floor(Math.log2(M / (M < 64 ? 6 : 3)));
+        expect(trips, `${n} points, ${M} values near`).toBe(Math.round(trips));
+        expect(trips).toBeLessThanOrEqual(Math.ceil(Math.log2(n) / Math.log2(points)));
+        const ratio = best!.requested_B / least(op, 8 * M);
+        expect(ratio).toBeGreaterThanOrEqual(1);
+        expect(ratio, `${n} points, ${M} values near`).toBeLessThan(M < 64 ? 6 : 3.5);
+      }
   });
   test('triangular and sparse products move less than whole ones, more than what they must', () => {
     const M = 4 * KiB;

@@ -162,6 +162,14 @@ export const SHAPES: readonly (readonly [kernel: string, dtype: DType, shapes: r
     ],
   ],
   [
+    'fft',
+    'fp32',
+    [
+      { n: 4096, batch: 256 },
+      { n: 2 ** 18, batch: 2 },
+    ],
+  ],
+  [
     'reduce',
     'fp16',
     [

@@ -27,6 +27,7 @@ const CASES: readonly [kernel: string, shape: Record<string, number>, dtype: 'fp
   ['layernorm', { rows: 20, cols: 100 }, 'fp16'],
   ['rmsnorm', { rows: 20, cols: 100 }, 'fp32'],
   ['transpose', { rows: 50, cols: 70 }, 'fp16'],
+  ['fft', { n: 1024, batch: 3 }, 'fp32'],
 ];
 
 /** A few launches of each kernel that fit, spread over its candidates. */

@@ -190,6 +190,10 @@ export const CASES: readonly Case[] = [
   { kernel: 'transpose', shape: { rows: 33, cols: 17 }, dtype: 'fp32', params: { tile: 16, groups: 2 } },
   { kernel: 'gather', shape: { rows: 20, cols: 48, table_rows: 64 }, dtype: 'fp32', index: (i) => (i * 29) % 64 },
   { kernel: 'scatter_add', shape: { rows: 12, cols: 32, fan_in: 2 }, dtype: 'fp32', index: (i) => (i * 5) % 6 },
+  { kernel: 'fft', shape: { n: 64, batch: 3 }, dtype: 'fp32', params: { points: 64, cols: 2, radix: 4, groups: 2 } },
+  // three trips with twiddles between them, the last of columns that do not fill a workgroup
+  { kernel: 'fft', shape: { n: 512, inverse: 1 }, dtype: 'fp32', params: { points: 8, cols: 16, radix: 4, groups: 1 } },
+  { kernel: 'fft', shape: { n: 256, batch: 2 }, dtype: 'fp16', params: { points: 16, cols: 4, radix: 16, groups: 1 } },
   { kernel: 'kv_append', shape: { rows: 6, cols: 64 }, dtype: 'fp32', index: (i) => 5 - i },
   { kernel: 'scatter_combine', shape: { rows: 12, cols: 32, fan_in: 2 }, dtype: 'fp32' },
   { kernel: 'rotary', shape: { rows: 5, heads: 4, head_dim: 32 }, dtype: 'fp32' },

@@ -28,6 +28,9 @@ export function dagOf(op: Op): Dag {
         throw new InputError('the graph of attention is that of one head, without a mask, q_len = kv_len', '--pebble');
       return small(n * n * (2 * d + 1) + 4 * n * d, () => attentionDag(n, d));
     }
+    case 'fft':
+      if (op.batch > 1) throw new InputError('the graph of fft is that of one transform', '--pebble');
+      return small(op.n * (Math.log2(op.n) + 1), () => fftDag(op.n));
     case 'reduce':
       return small(2 * op.cols, () => reductionDag(op.cols));
     default:
@@ -65,5 +68,3 @@ export function pebblingOf(dag: Dag, near: number, bound: number): Pebbling {
 /** The bound of an op on values of one width, `near` of which fit. */
 export const boundInValues = (op: Op, near: number, width_B: number): number =>
   leastIo(op, near * width_B).bytes / width_B;
-
-export { fftDag };

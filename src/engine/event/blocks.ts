@@ -1,9 +1,10 @@
 /**
  * Cuts each tensor into the blocks that the cache keeps, and finds the blocks a view touches. Along a dim that views
- * walk, a block is as long as the shortest walk (at least 1/16 of the longest); along others, 1.
+ * walk, a block is as long as the shortest walk (at least 1/16 of the longest); along others, 1. Of neighbours in memory
+ * it holds at least what a sector does: walks that share a sector fetch it once.
  */
 import { bytesOf } from '../../base/dtype.js';
-import type { Tensor, Tile, View } from '../../kernel/ir.js';
+import { stridesOf, type Tensor, type Tile, type View } from '../../kernel/ir.js';
 import { affineOf, compileExpr, type IntFn, type Places } from './expr.js';
 import type { RowIndex } from './rows.js';
 
@@ -30,11 +31,18 @@ export interface ViewUse {
   readonly scattered: boolean;
 }
 
-export function blockTensors(tensors: readonly Tensor[], uses: readonly ViewUse[]): Map<Tensor, Blocked> {
+export function blockTensors(
+  tensors: readonly Tensor[],
+  uses: readonly ViewUse[],
+  sector_B: number,
+): Map<Tensor, Blocked> {
   const out = new Map<Tensor, Blocked>();
   let base = 0;
   for (const tensor of tensors) {
+    const strides = stridesOf(tensor);
+    const sector = Math.floor(sector_B / bytesOf(tensor.dtype));
     const block = tensor.dims.map((size, d) => {
+      const together = strides[d] === 1 ? Math.max(1, Math.min(size, sector)) : 1;
       let least = Number.POSITIVE_INFINITY;
       let most = 1;
       for (const { view, tile, scattered } of uses) {
@@ -47,7 +55,7 @@ export function blockTensors(tensors: readonly Tensor[], uses: readonly ViewUse[
           most = Math.max(most, walk);
         }
       }
-      return Number.isFinite(least) ? Math.max(least, Math.ceil(most / 16)) : 1;
+      return Number.isFinite(least) ? Math.max(least, together, Math.ceil(most / 16)) : together;
     });
     const count = tensor.dims.map((size, d) => Math.ceil(size / block[d]!));
     while (count.reduce((p, x) => p * x, 1) > MOST_BLOCKS) {

@@ -107,12 +107,13 @@ export function planOf(launch: Launch, machine: ResourceGraph, indices?: Indices
   const home = machine.stores[0];
   const sector_B = cache?.sector_B ?? home?.sector_B ?? 1;
   const tileAt = new Map<Tile, number>(program.tiles.map((t, i) => [t, i]));
+  for (const t of program.tiles) if (t.part) tileAt.set(t, tileAt.get(t.part.of)!);
   const places = new Map<LoopVar, number>(program.grid.map((g, i) => [g.index, i]));
   let loops = 0;
   collect(program.body);
   const uses: ViewUse[] = [];
   collectUses(program.body, uses);
-  const blocked = blockTensors(program.tensors, uses);
+  const blocked = blockTensors(program.tensors, uses, sector_B);
   const code: Instr[] = [];
   const instrs: Instr[] = [];
 

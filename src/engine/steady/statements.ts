@@ -5,7 +5,7 @@
  */
 import { bytesOf, type DType } from '../../base/dtype.js';
 import { type Bookkeeping, bookkeepingCycles } from '../../kernel/bookkeeping.js';
-import type { MapStmt, Mma, Reduce, Tile } from '../../kernel/ir.js';
+import { type MapStmt, type Mma, ownerOf, type Reduce, type Tile } from '../../kernel/ir.js';
 import type { Mapping } from '../../kernel/kernel.js';
 import type { MmaOp } from '../../machine/graph.js';
 import { type Costs, type ElementCost, ISSUE, MATRIX, SHARED } from './costs.js';
@@ -62,13 +62,14 @@ export class StatementWalker {
 
   /** Until a tile's last result is there. */
   await(t: Tile, s: Segment): void {
-    const i = this.pending.indexOf(t);
+    const i = this.pending.indexOf(ownerOf(t));
     if (i >= 0 && this.ready[i]! > this.now) this.spend(this.ready[i]! - this.now, s);
   }
 
   /** A statement that reads a shared tile others wrote waits for all lanes. */
-  barrier(t: Tile, s: Segment): void {
-    if (t.level === 'shared') {
+  barrier(tile: Tile, s: Segment): void {
+    if (tile.level === 'shared') {
+      const t = ownerOf(tile);
       if (this.dirty.length > 0 && this.dirty.includes(t)) this.meet(s);
       if (!this.used.includes(t)) this.used.push(t);
     }
@@ -76,10 +77,11 @@ export class StatementWalker {
 
   /** So does one that writes a shared tile others may still read. */
   beforeWrite(t: Tile, s: Segment): void {
-    if (t.level === 'shared' && this.used.length > 0 && this.used.includes(t)) this.meet(s);
+    if (t.level === 'shared' && this.used.length > 0 && this.used.includes(ownerOf(t))) this.meet(s);
   }
 
-  wrote(t: Tile): void {
+  wrote(tile: Tile): void {
+    const t = ownerOf(tile);
     if (t.level === 'shared' && !this.dirty.includes(t)) this.dirty.push(t);
   }
 
@@ -89,7 +91,8 @@ export class StatementWalker {
     this.spend(this.barrier_cycles, s);
   }
 
-  private made(t: Tile, latency: number, chained: boolean): void {
+  private made(tile: Tile, latency: number, chained: boolean): void {
+    const t = ownerOf(tile);
     let i = this.pending.indexOf(t);
     if (i < 0) {
       i = this.pending.length;

@@ -8,6 +8,7 @@ import {
   isTile,
   type LoopVar,
   type Mma,
+  type Part,
   type Program,
   type Reduce,
   type Scatter,
@@ -96,11 +97,7 @@ export class Run {
       case 'copy':
         if (!isTile(s.from)) this.read(s.from, s.to as Tile);
         else if (!isTile(s.to)) this.write(s.from, s.to);
-        else {
-          this.tiles.get(s.to)!.set(this.tiles.get(s.from)!);
-          this.counts.move(s.from.rows * s.from.cols, s.from, s.to);
-          this.round(s.to);
-        }
+        else this.move(s.from, s.to);
         return;
       case 'mma':
         this.mma(s);
@@ -150,6 +147,15 @@ export class Run {
     }
     this.counts.move((r1 - r0) * (c1 - c0), view.tensor, to);
     this.round(to);
+  }
+
+  private move(from: Tile, to: Tile): void {
+    const out = this.tiles.get(to)!;
+    if (from.part) forEachOf(from, from.part, (i, at) => void (out[i] = this.tiles.get(from.part!.of)![at]!));
+    else out.set(this.tiles.get(from)!);
+    this.counts.move(from.rows * from.cols, from, to);
+    this.round(to);
+    if (to.part) forEachOf(to, to.part, (i, at) => void (this.tiles.get(to.part!.of)![at] = out[i]!));
   }
 
   private write(from: Tile, view: View): void {
@@ -288,6 +294,12 @@ export class Run {
       work: counts.work,
     };
   }
+}
+
+/** Elements of a part, counted row after row, with their places in the tile that it is a part of. */
+function forEachOf({ rows, cols }: Tile, { at, strides }: Part, found: (i: number, at: number) => void): void {
+  for (let r = 0, i = 0; r < rows; r++)
+    for (let c = 0; c < cols; c++, i++) found(i, at + r * strides[0] + c * strides[1]);
 }
 
 function transposed(values: Float64Array, rows: number, cols: number): Float64Array {

@@ -19,6 +19,7 @@ import { all_gather, all_reduce_one_shot, all_reduce_two_shot, all_to_all, reduc
 import { conv2d } from './conv2d.js';
 import { conv2d_window } from './conv2d_window.js';
 import { elementwise } from './elementwise.js';
+import { fft } from './fft.js';
 import { gather } from './gather.js';
 import { gemm } from './gemm.js';
 import { gemm_split_k } from './gemm_split_k.js';
@@ -73,6 +74,7 @@ export const KERNELS = {
   scatter_add,
   topk,
   transpose,
+  fft,
   reduce,
   optimiser,
   all_reduce_one_shot,

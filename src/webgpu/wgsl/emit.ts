@@ -60,7 +60,7 @@ const accumulatorsOf = (plan: Plan): ReadonlySet<Tile> => new Set([...plan.regio
 /** The plan with as many double buffers as workgroup memory has room for. */
 function roomFor(plan: Plan, workgroup_B: number, notes: string[]): { plan: Plan; workgroup_B: number } {
   const sh = new Shader(plan);
-  const shared = plan.program.tiles.filter((t) => t.level === 'shared');
+  const shared = plan.program.tiles.filter((t) => t.level === 'shared' && !t.part);
   const size = (t: Tile): number => Math.ceil((t.rows * t.cols * STORED_B[sh.stored(t)]) / 16) * 16;
   let used = shared.reduce((n, t) => n + size(t), 0);
   forScratch(sh, (elements) => {
@@ -198,7 +198,7 @@ function headOf(sh: Shader, bindings: readonly Binding[], notes: readonly string
   }
   head.push('');
   for (const t of program.tiles) {
-    if (t.level !== 'shared') continue;
+    if (t.level !== 'shared' || t.part) continue;
     const copies = plan.buffers.has(t) ? 2 : 1;
     const n = t.rows * t.cols * copies;
     const type = sh.type(t);

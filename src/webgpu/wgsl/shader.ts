@@ -211,6 +211,10 @@ export class Shader {
     }
     const r = t.rows === 1 ? 0 : at.r;
     const c = t.cols === 1 ? 0 : at.c;
+    if (t.part) {
+      const { of, at: first, strides } = t.part;
+      return `${this.name(of)}[${sum(first, times(r, strides[0]), times(c, strides[1]))}]`;
+    }
     if (!this.isVec(t)) return `${name}[${sum(this.buffer(t, 1), times(r, t.cols), c)}]`;
     return `${name}[${this.vectorIndex(t, r, over(c, 4))}][${rest(c, 4)}]`;
   }

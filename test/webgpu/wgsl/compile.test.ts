@@ -64,6 +64,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
     { rows: 64, cols: 64 },
     { rows: 33, cols: 17 },
   ],
+  fft: [{ n: 64, batch: 3 }, { n: 1024 }, { n: 32768, inverse: 1 }],
   optimiser: [{ n: 1000 }],
   reduce: [...ROWS, { rows: 4, cols: 512, op: 1 }],
   all_reduce_one_shot: FAR,
