@@ -151,7 +151,12 @@ export const ClaimSchema = Type.Object(
     metric: FIGURE.metric,
     baseline: Type.Optional(SetupSchema),
     treatment: Type.Optional(SetupSchema),
-    both: Type.Optional({ ...SetupSchema, description: 'what baseline and treatment have alike' }),
+    both: Type.Optional(
+      Type.Unsafe<Static<typeof SetupSchema>>({
+        ...SetupSchema,
+        description: 'what baseline and treatment have alike',
+      }),
+    ),
     cases: Type.Array(CaseSchema, { minItems: 1 }),
   },
   { $id: 'claim', additionalProperties: false },

@@ -128,7 +128,7 @@ function scoresLaunch(op: Attention, p: P, route: Route, rows: Rows): Launch {
   );
   const widen = widening(op, route, tk);
   const mask = maskOf(rows, route.acc);
-  const masks = op.causal || rows.window > 0 || rows.ragged;
+  const masks = !rows.uniform || rows.window > 0 || rows.ragged;
   const fns = scaleFns(d);
   const tensors = [q, k, s];
   const tiles = [tq, tk, acc, ...widen.tiles, ...(masks ? mask.tiles : [])];

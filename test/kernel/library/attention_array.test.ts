@@ -99,3 +99,16 @@ describe('rows of scores for which the buffer has no room', () => {
     expect(await chosen(beside + 10 * block)).toBe(1);
   });
 });
+
+it.each(['tpu-v4i', 'fusemax'])(
+  'one query of a sequence sees all its keys: on %s it is laid as if not causal',
+  async (name) => {
+    const { graph } = await openMachine(name);
+    const shape = { batch: 2, heads: 8, kv_heads: 2, q_len: 1, kv_len: 512, head_dim: 64 };
+    const run = (causal: number) =>
+      simulateKernel(kernelByName('attention').toOp({ ...shape, causal }, 'fp16'), graph).result;
+    const { arrays, time_s, launches } = run(1);
+    expect(arrays).toHaveLength(launches.length);
+    expect(time_s).toBe(run(0).time_s);
+  },
+);
