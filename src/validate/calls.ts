@@ -241,37 +241,39 @@ function attentionRow(row: Row, decode: boolean): Call | Skip {
     head_dim,
     dtype: 'bf16',
   };
-  const append: Op = {
-    ...base,
-    kind: 'kv_append',
-    name: 'kv append',
-    rows,
-    cols: 2 * kv_heads * head_dim,
-    dtype: 'bf16',
-    kv,
-  };
   // embedding and the cache's new entries in one kernel, values copied along
   const prepare: Op = { ...rotary, name: 'rotary and cache', heads: heads + 2 * kv_heads };
+  /** The prompt's: queries left in the format that is multiplied. */
+  const embed = (q: DType, kv: DType): Op => ({
+    ...rotary,
+    name: 'rotary and cache',
+    heads,
+    cache: { kv_heads, positions: q_len, q, kv },
+  });
   const lengths = elementwise('sequence offsets', 'copy', batch + 1, 'int32');
   const bytes =
     2 * rows * heads * head_dim * 2 +
     2 * batch * Math.min(kv_len, window || kv_len) * kv_heads * head_dim * bytesOf(kv);
   return {
-    ops: decode ? [prepare, attention] : [lengths, rotary, append, attention],
+    ops: decode ? [prepare, attention] : [lengths, embed(q, kv), attention],
     steps: (machine) =>
-      decode
-        ? decodeSteps(prepare, attention, machine)
-        : [
-            { op: lengths },
-            { op: rotary },
-            { op: append },
-            prefillDispatch(attention, kv, machine) ?? { op: attention },
-          ],
+      decode ? decodeSteps(prepare, attention, machine) : prefillSteps(lengths, embed, attention, kv, machine),
     context: warm(bytes),
     measured_s: secondsOf(row),
     group: decode ? 'decode attention' : 'prefill attention',
     dtype: `${row['attn_dtype']}/${row['kv_cache_dtype']}`,
   };
+}
+
+function prefillSteps(
+  lengths: Op,
+  embed: (q: DType, kv: DType) => Op,
+  attention: OpOf<'attention'>,
+  kv: DType,
+  machine: ResourceGraph,
+): readonly Step[] {
+  const main: Step = prefillDispatch(attention, kv, machine) ?? { op: attention };
+  return [{ op: lengths }, { op: embed((main.op as OpOf<'attention'>).q, kv), habit: { name: 'rotary_cache' } }, main];
 }
 
 /** The collector gives heads of this width attention sinks; the kernel for one-byte keys then embeds no positions. */

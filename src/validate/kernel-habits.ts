@@ -57,6 +57,18 @@ const NUMBERS = {
     step: { instructions: adjusted(2200), lookups: adjusted(1), barriers: none },
   },
   trtllm_gen: { start: { instructions: adjusted(900), lookups: adjusted(6), barriers: none }, step: idle },
+  rotary_cache: {
+    start: {
+      instructions: none,
+      lookups: number(
+        4,
+        'paper',
+        'TensorRT-LLM, applyBiasRopeUpdateKVCacheV2: the token’s sequence, its length, the angles at its position, its page',
+      ),
+      barriers: none,
+    },
+    step: idle,
+  },
   fmha_tiled: {
     start: idle,
     step: {
@@ -113,8 +125,7 @@ const counts = (s: Share, { width = 1, heads = 0 }: Habit): Bookkeeping => ({
 
 /** The launch with what its kernel does besides; launches without products (the one that combines parts) as they are. */
 export function withHabit(launch: Launch, habit: Habit): Launch {
-  if (!launch.program.name.startsWith('attention_') || launch.program.name.startsWith('attention_combine'))
-    return launch;
+  if (launch.program.name.startsWith('attention_combine')) return launch;
   const { name } = habit;
   const { start, step } = NUMBERS[name];
   return {

@@ -175,9 +175,23 @@ export const OpSchemas = {
       kind: Type.Literal('rotary'),
       ...common,
       rows: dim('tokens'),
-      heads: dim('query plus key heads'),
+      heads: dim('query plus key heads; query heads alone with a cache'),
       head_dim: dim('width'),
       dtype: DTypeSchema,
+      cache: Type.Optional(
+        Type.Object(
+          {
+            kv_heads: dim('heads of keys, and of values'),
+            positions: dim('tokens of a sequence'),
+            q: DTypeSchema,
+            kv: DTypeSchema,
+          },
+          {
+            additionalProperties: false,
+            description: 'keys are turned too, keys and values kept in one format, queries left in another',
+          },
+        ),
+      ),
     },
     { additionalProperties: false },
   ),
@@ -406,7 +420,7 @@ export function flopsOf(op: Op): number {
     case 'elementwise':
       return op.n;
     case 'rotary':
-      return 3 * op.rows * op.heads * op.head_dim;
+      return 3 * op.rows * (op.heads + (op.cache?.kv_heads ?? 0)) * op.head_dim;
     case 'scatter':
       return op.rows * op.cols;
     case 'topk':
@@ -494,6 +508,14 @@ export function compulsoryBytesOf(op: Op): { read_B: number; write_B: number } {
       return { read_B: ELEMENTWISE[op.fn] * op.n * b(op.dtype), write_B: op.n * b(op.out ?? op.dtype) };
     case 'rotary': {
       const e = op.rows * op.heads * op.head_dim;
+      if (op.cache) {
+        const { kv_heads, positions, q, kv } = op.cache;
+        const kept = 2 * op.rows * kv_heads * op.head_dim;
+        return {
+          read_B: (e + kept) * b(op.dtype) + positions * op.head_dim * 4,
+          write_B: e * b(q) + kept * b(kv),
+        };
+      }
       return { read_B: e * b(op.dtype) + op.rows * op.head_dim * 4, write_B: e * b(op.dtype) };
     }
     case 'kv_append':

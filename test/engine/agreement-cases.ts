@@ -148,6 +148,7 @@ export const SHAPES: readonly (readonly [kernel: string, dtype: DType, shapes: r
     ],
   ],
   ['rotary', 'fp16', [{ rows: 2048, heads: 32, head_dim: 128 }]],
+  ['rotary_cache', 'fp16', [{ rows: 4096, heads: 32, head_dim: 128, kv_heads: 8, positions: 1024 }]],
   ['kv_append', 'fp16', [{ rows: 512, cols: 4096 }]],
   ['gather', 'fp16', [{ rows: 2048, cols: 4096, table_rows: 32000 }]],
   ['scatter_combine', 'fp16', [{ rows: 1024, cols: 2048, fan_in: 2 }]],

@@ -32,6 +32,7 @@ import { optimiser } from './optimiser.js';
 import { reduce } from './reduce.js';
 import { rmsnorm } from './rmsnorm.js';
 import { rotary } from './rotary.js';
+import { rotary_cache } from './rotary_cache.js';
 import { scatter_add } from './scatter_add.js';
 import { scatter_combine } from './scatter_combine.js';
 import { softmax } from './softmax.js';
@@ -68,6 +69,7 @@ export const KERNELS = {
   rmsnorm,
   elementwise,
   rotary,
+  rotary_cache,
   kv_append,
   gather,
   scatter_combine,

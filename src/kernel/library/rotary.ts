@@ -22,8 +22,8 @@ const H = loopVar('h');
 const R = loopVar('row');
 const f = (op: FxOp, ...args: Fx[]): Fx => ({ f: op, args });
 const [x, y, cos, sin] = [{ in: 0 }, { in: 1 }, { in: 2 }, { in: 3 }] as const;
-const FIRST = mapFn('rotate_first', 4, f('sub', f('mul', x, cos), f('mul', y, sin)));
-const SECOND = mapFn('rotate_second', 4, f('fma', y, cos, f('mul', x, sin)));
+export const ROTATE_FIRST = mapFn('rotate_first', 4, f('sub', f('mul', x, cos), f('mul', y, sin)));
+export const ROTATE_SECOND = mapFn('rotate_second', 4, f('fma', y, cos, f('mul', x, sin)));
 
 export const rotary: Kernel<'rotary'> = {
   name: 'rotary',
@@ -39,7 +39,11 @@ export const rotary: Kernel<'rotary'> = {
     dtype,
   }),
   rejects: (op, machine) =>
-    op.head_dim % 2 ? `head_dim ${op.head_dim} is odd, pairs need an even one` : lacksMath(machine, op.dtype),
+    op.cache
+      ? 'it keeps no keys and values'
+      : op.head_dim % 2
+        ? `head_dim ${op.head_dim} is odd, pairs need an even one`
+        : lacksMath(machine, op.dtype),
   candidates(op, machine) {
     const half = op.head_dim / 2;
     const out: Params[] = [];
@@ -79,8 +83,8 @@ export const rotary: Kernel<'rotary'> = {
             copy(part(1), second),
             copy(view(cosines, [R, 0], [-1, 1]), tc),
             copy(view(sines, [R, 0], [-1, 1]), ts),
-            map(FIRST, [first, second, tc, ts], turned),
-            map(SECOND, [first, second, tc, ts], second),
+            map(ROTATE_FIRST, [first, second, tc, ts], turned),
+            map(ROTATE_SECOND, [first, second, tc, ts], second),
             copy(turned, part(0)),
             copy(second, part(1)),
           ],

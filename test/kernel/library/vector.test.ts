@@ -16,6 +16,7 @@ import { optimiser } from '../../../src/kernel/library/optimiser.js';
 import { reduce } from '../../../src/kernel/library/reduce.js';
 import { rmsnorm } from '../../../src/kernel/library/rmsnorm.js';
 import { rotary } from '../../../src/kernel/library/rotary.js';
+import { rotary_cache } from '../../../src/kernel/library/rotary_cache.js';
 import { scatter_add } from '../../../src/kernel/library/scatter_add.js';
 import { scatter_combine } from '../../../src/kernel/library/scatter_combine.js';
 import { softmax } from '../../../src/kernel/library/softmax.js';
@@ -86,6 +87,17 @@ const CASES: Case[] = [
       { heads: 4, groups: 1 },
       { heads: 2, groups: 2 },
       { heads: 8, groups: 4 },
+    ],
+  },
+  {
+    kernel: rotary_cache,
+    shapes: [
+      { rows: 8, heads: 4, head_dim: 8, kv_heads: 2, positions: 4 },
+      { rows: 6, heads: 3, head_dim: 18, kv_heads: 3, positions: 1 },
+    ],
+    params: [
+      { rows: 4, groups: 1 },
+      { rows: 2, groups: 2 },
     ],
   },
   { kernel: kv_append, shapes: [{ rows: 7, cols: 70 }], params: indexParams, fill: index(7, 2) },
@@ -301,6 +313,7 @@ describe('candidates', () => {
     [elementwise, { op: FN.indexOf('swiglu'), n: 1 << 26 }],
     [rotary, { rows: 1, heads: 40, head_dim: 128 }],
     [rotary, { rows: 8192, heads: 1, head_dim: 64 }],
+    [rotary_cache, { rows: 8192, heads: 32, head_dim: 128, kv_heads: 8, positions: 2048 }],
     [kv_append, { rows: 1, cols: 2048 }],
     [gather, { rows: 8192, cols: 4096, table_rows: 32000 }],
     [gather, { rows: 1, cols: 7, table_rows: 2 }],

@@ -55,6 +55,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   rmsnorm: [...ROWS, { rows: 4, cols: 64, residual: 1 }],
   elementwise: [0, 3, 6, 8].map((op) => ({ op, n: 1000 })),
   rotary: [{ rows: 5, heads: 4, head_dim: 32 }],
+  rotary_cache: [{ rows: 8, heads: 4, head_dim: 32, kv_heads: 2, positions: 4 }],
   kv_append: [{ rows: 6, cols: 64 }],
   gather: [{ rows: 20, cols: 48, table_rows: 64 }],
   scatter_combine: [{ rows: 12, cols: 32, fan_in: 2 }],
