@@ -1,7 +1,7 @@
 /**
  * What `validate` runs on a device: kernel × shape × tile, chosen for what they exercise before any was compared with
- * the model, and not changed since (those of integers came with packed words, chosen likewise). Calibration sees none. Cases of one problem compute the same thing with
- * different tiles, so their times rank. Sizes are for a device that is a CPU: each runs in milliseconds there.
+ * the model, and not changed since (those of integers and of transforms came later, with what they exercise). Calibration
+ * sees none. Cases of one problem compute the same thing with different tiles, so their times rank. Sizes are for a device that is a CPU: each runs in milliseconds there.
  *
  * Lanes are physical: `lanes` of a workgroup, or for products the part tm × tn that each lane holds of a bm × bn tile;
  * they become lane groups on the machine at hand.
@@ -23,6 +23,7 @@ export const GROUPS = [
   'gather',
   'convolution',
   'integers',
+  'transform',
 ] as const;
 export type Group = (typeof GROUPS)[number];
 
@@ -93,6 +94,11 @@ const fused = (bq: number, bkv: number, lanes = 64): Variant => [
 const unfused = (bm: number, bn: number, bk: number): Variant => [
   `${bm}x${bn}x${bk}`,
   { bm, bn, bk, stages: 1, lanes: 64, rows: 4, block: 0, softmax_lanes: 32 },
+];
+
+const trips = (points: number, cols: number, radix: number, lanes: number): Variant => [
+  `${points} points × ${cols}, radix ${radix}, ${lanes} lanes`,
+  { points, cols, radix, lanes },
 ];
 
 const CUBE = { m: 128, n: 128, k: 128 };
@@ -277,4 +283,17 @@ export const CASES: readonly DeviceCase[] = [
     [block(32, 32, 16, 4, 4), block(32, 32, 32, 4, 4), block(64, 64, 32, 8, 4)],
     { dtype: 'int8' },
   ),
+  // one trip through workgroup memory, two and three through global memory; short ones side by side
+  ...problem('transform', 'fft 4096', 'fft', { n: 4096, batch: 16 }, [
+    trips(4096, 1, 4, 256),
+    trips(4096, 1, 16, 128),
+    trips(64, 4, 8, 32),
+    trips(64, 16, 8, 128),
+    trips(16, 16, 4, 64),
+  ]),
+  ...problem('transform', 'fft 64', 'fft', { n: 64, batch: 1024 }, [
+    trips(64, 1, 8, 32),
+    trips(64, 16, 8, 128),
+    trips(8, 8, 8, 32),
+  ]),
 ];
