@@ -47,7 +47,7 @@ const MMHA_RESIDENT = 4;
 const MMHA_MOST_LANES = 1024;
 const MMHA_UNROLL = 8;
 /** Elements of keys that a lane holds. */
-const MMHA_HELD = 32;
+const MMHA_HELD = 16;
 const MMHA_ACCESS_B = 16;
 
 const NARROW_KEYS = 128;

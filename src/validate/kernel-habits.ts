@@ -41,7 +41,7 @@ const NUMBERS = {
   xqa: {
     start: { instructions: adjusted(150), lookups: adjusted(2), barriers: none },
     // half of them go with the width of a head, in steps of 128
-    step: { instructions: adjusted(1000), lookups: adjusted(1), barriers: none },
+    step: { instructions: adjusted(1250), lookups: adjusted(1), barriers: none },
   },
   narrow_xqa: {
     start: { instructions: adjusted(560), per_head: adjusted(80), lookups: adjusted(2), barriers: none },
@@ -49,12 +49,12 @@ const NUMBERS = {
   },
   mmha: {
     start: { instructions: adjusted(1200), lookups: adjusted(4), barriers: none },
-    step: { instructions: adjusted(100), lookups: adjusted(1), barriers: none },
+    step: { instructions: adjusted(50), lookups: adjusted(1), barriers: none },
   },
   // bytes are widened in software: the L40S's slope is 59 lane instructions an element of the cache, the H100's 25
   mmha_widening: {
     start: { instructions: adjusted(2400), lookups: adjusted(4), barriers: none },
-    step: { instructions: adjusted(2200), lookups: adjusted(1), barriers: none },
+    step: { instructions: adjusted(1100), lookups: adjusted(1), barriers: none },
   },
   trtllm_gen: { start: { instructions: adjusted(900), lookups: adjusted(6), barriers: none }, step: idle },
   rotary_cache: {

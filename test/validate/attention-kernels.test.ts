@@ -85,8 +85,8 @@ test('what kernels do besides reaches the launch that multiplies, and is listed 
   const [parts, combine] = kernelByName(pins.kernel!)
     .build(op, { ...pins.params, pack: 1 }, a100)
     .map((l) => withHabit(l, habit!));
-  expect(parts!.mapping.bookkeeping).toMatchObject({ start: { lookups: 2 }, step: { instructions: 1000 } });
+  expect(parts!.mapping.bookkeeping).toMatchObject({ start: { lookups: 2 }, step: { instructions: 1250 } });
   expect(combine!.mapping.bookkeeping).toBeUndefined();
-  expect(KERNEL_NUMBERS.get('xqa.step.instructions')).toMatchObject({ value: 1000, from: 'calibrated' });
+  expect(KERNEL_NUMBERS.get('xqa.step.instructions')).toMatchObject({ value: 1250, from: 'calibrated' });
   for (const n of KERNEL_NUMBERS.values()) expect(n.source).not.toBe('');
 });
