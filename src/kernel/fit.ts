@@ -110,7 +110,9 @@ function fitOf(
       resource: 'shared',
       need: shared_B,
       has: c.shared_per_workgroup_B,
-      message: `needs ${kib(shared_B)} of shared memory, has ${kib(c.shared_per_workgroup_B)}`,
+      message: c.store
+        ? `needs ${kib(shared_B)} of ${c.store} for tiles that are shared, has ${kib(c.shared_per_workgroup_B)} (half of it)`
+        : `needs ${kib(shared_B)} of shared memory, has ${kib(c.shared_per_workgroup_B)}`,
     };
   if (mapping.lanes > c.max_lanes_per_workgroup)
     return {
@@ -119,6 +121,7 @@ function fitOf(
       has: c.max_lanes_per_workgroup,
       message: `needs ${mapping.lanes} lanes per workgroup, has ${c.max_lanes_per_workgroup}`,
     };
+  const lanes = Math.ceil(mapping.lanes / c.lane_group) * c.lane_group;
   const tiles_B = registers_B / mapping.lanes;
   const raw = tiles_B + OVERHEAD_REGISTERS_B;
   const registers_per_lane_B = Math.ceil(raw / c.register_granule_B) * c.register_granule_B;
@@ -127,11 +130,12 @@ function fitOf(
       resource: 'registers',
       need: raw,
       has: c.max_registers_per_lane_B,
-      message: `needs ${Math.ceil(raw / 4)} registers per lane, has ${c.max_registers_per_lane_B / 4}`,
+      message: c.store
+        ? `needs ${kib(raw * lanes)} of ${c.store} for what ${lanes} lanes work on, has ${kib(c.registers_B)} (half of it)`
+        : `needs ${Math.ceil(raw / 4)} registers per lane, has ${c.max_registers_per_lane_B / 4}`,
     };
   let best = c.max_workgroups;
   let limited_by: Fit['limited_by'] = 'workgroups';
-  const lanes = Math.ceil(mapping.lanes / c.lane_group) * c.lane_group;
   const byLanes = Math.floor(c.max_lanes / lanes);
   if (byLanes < best) {
     best = byLanes;
@@ -156,7 +160,9 @@ function fitOf(
       resource: 'registers',
       need: registers_per_lane_B * lanes,
       has: c.registers_B,
-      message: `needs ${kib(registers_per_lane_B * lanes)} of registers, has ${kib(c.registers_B)}`,
+      message: c.store
+        ? `needs ${kib(registers_per_lane_B * lanes)} of ${c.store} for what ${lanes} lanes work on, has ${kib(c.registers_B)} (half of it)`
+        : `needs ${kib(registers_per_lane_B * lanes)} of registers, has ${kib(c.registers_B)}`,
     };
   return { workgroups_per_core: best, limited_by, shared_B, registers_per_lane_B };
 }

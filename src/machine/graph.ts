@@ -259,6 +259,8 @@ export interface Cores {
   readonly max_lanes: number;
   readonly max_lanes_per_workgroup: number;
   readonly registers_B: number;
+  /** The one store that what lanes work on and what they share are halves of, where they have no registers of their own. */
+  readonly store?: string;
   readonly max_registers_per_lane_B: number;
   /** Register allocation granularity per lane. */
   readonly register_granule_B: number;

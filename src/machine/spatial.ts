@@ -254,6 +254,7 @@ function coresOf(machine: Spatial): Cores {
     max_lanes: lanes * 32,
     max_lanes_per_workgroup: lanes * 32,
     registers_B: half,
+    store: firstName(machine.shared),
     max_registers_per_lane_B: half / lanes,
     register_granule_B: WORD_B,
     shared_B: half,
@@ -298,6 +299,11 @@ function checkSpatial({ arrays, shared, dram, tdp, static: idle }: Spatial, file
   }
   const first = Object.values(shared)[0]!;
   if (first.capacity > dram.capacity) throw new InputError('the first shared store is larger than dram.capacity', file);
+  if (first.capacity < 2)
+    throw new InputError(
+      `${first.capacity} B leave no room for a tile and what lanes work on, a half each`,
+      `${file}: shared.${firstName(shared)}.capacity`,
+    );
   if (first.holds !== undefined)
     throw new InputError('the first shared store must hold whatever programs keep, without holds', file);
   if (tdp !== undefined && idle >= tdp) throw new InputError('static is not below tdp', file);

@@ -79,3 +79,11 @@ test('under event it is said that nests are timed as under steady', async () => 
   expect(warnings).toHaveLength(1);
   expect(await json(...gemm)).toMatchObject({ time_s, warnings: [] });
 });
+
+test('what has no room names the store of the machine’s file', async () => {
+  const softmax = ['kernel', 'softmax', '-m', 'fusemax', '--shape', 'rows=64,cols=64'];
+  const small = await run([...softmax, '--set', 'shared.buffer.capacity=1KB']);
+  expect(small).toMatchObject({ code: 3, stderr: expect.stringMatching(/of buffer for what \d+ lanes work on, has/) });
+  const none = await run([...softmax, '--set', 'shared.buffer.capacity=1B']);
+  expect(none).toMatchObject({ code: 2, stderr: expect.stringMatching(/shared\.buffer\.capacity: 1 B leave no room/) });
+});

@@ -65,6 +65,14 @@ describe('a run', () => {
     expect(r.as_scale_sim.cycles).toBe(r.cycles - 1);
   });
 
+  test('takes operands of more than 2²⁴ words', () => {
+    const k = 2 ** 24 + 3;
+    const r = run(`Layer, M, N, K,\nlong, 1, 1, ${k},\n`, CONFIG.replace('USER', 'CALC'));
+    expect(r.compute_cycles).toBe(k + 4 + 4 - 2);
+    expect(r.ifmap.sram_words).toBe(k);
+    expect(r.ifmap.dram_words).toBe(k);
+  }, 30_000);
+
   test('waits less over wider wires', () => {
     const wide = CONFIG.replace('Bandwidth : 2', 'Bandwidth : 16');
     const topology = 'Layer, M, N, K,\nlarge, 40, 40, 100,\n';
@@ -91,6 +99,10 @@ describe('bad files', () => {
     [CONFIG.replace('ArrayHeight: 4', 'ArrayHeight: four'), /c\.cfg:4: arrayheight = 'four': expected a whole number/],
     [CONFIG.replace('Dataflow : os', 'Dataflow : rs'), /dataflow 'rs'/],
     [CONFIG.replace('ArrayWidth: 4\n', ''), /lacks 'arraywidth'/],
+    [
+      CONFIG.replace('ArrayHeight', 'ArayHeight'),
+      /c\.cfg:4: 'ArayHeight' is not understood; did you mean 'arrayheight'/,
+    ],
     [CONFIG.replace('USER', 'GUESS'), /expected USER or CALC/],
     ['nonsense', /expected 'name = value'/],
   ])('configuration %#', (text, message) => {
@@ -104,8 +116,8 @@ describe('bad files', () => {
     ['Layer, M, N, K,\na, 1, x, 3,\n', /t\.csv:2: N of 'a' is ' x'/],
     ['a, b\n1, 2\n', /t\.csv:1: its columns are a, b/],
     ['Layer name, H, W, R, S, C, F, Strides,\nc, 2, 2, 3, 3, 1, 1, 1,\n', /larger than its input/],
-    ['Layer, M, N, K,\na, 5000, 1, 5000,\n', /t\.csv:2: the input of 'a' holds 25000000 words/],
-    ['Layer, M, N, K,\na, 1, 1e9, 1,\n', /t\.csv:2: the filter of 'a' holds/],
+    ['Layer, M, N, K,\na, 50000, 1, 50000,\n', /t\.csv:2: the input of 'a' holds 2500000000 words/],
+    ['Layer, M, N, K,\na, 1, 1e10, 1,\n', /t\.csv:2: the filter of 'a' holds/],
   ])('topology %#', (text, message) => {
     expect(() => parseTopology(text, 't.csv')).toThrow(InputError);
     expect(() => parseTopology(text, 't.csv')).toThrow(message);

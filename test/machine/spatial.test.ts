@@ -101,6 +101,11 @@ test.each([
     /must hold whatever/,
   ],
   [
+    'a first shared store of a byte',
+    (t: Tree) => (t['shared'].buffer.capacity = '1 B'),
+    /shared\.buffer\.capacity: 1 B leave no room/,
+  ],
+  [
     'a level without stores above another',
     (t: Tree) => {
       delete t['arrays'].matrix.levels.pe.stores;

@@ -5,6 +5,8 @@
  * full, which is then written out.
  */
 
+import { wordsArray } from './words.js';
+
 /** Parts that a buffer's capacity is counted in: the window moves by whole parts. */
 const PARTS = 100;
 
@@ -29,16 +31,19 @@ export class PrefetchBuffer implements ReadBuffer {
   fetched = 0;
   first_cycle = 0;
   last_cycle = -1;
-  readonly #parts = new Map<number, number[]>();
+  /** Parts that each word is in, one word after another: those of `address` from `#from[address]` on. */
+  readonly #parts: Int32Array;
+  readonly #from: Int32Array;
   readonly #count: number;
   readonly #window: number;
   readonly #step: number;
   readonly #lines: number;
   #start = 0;
 
-  /** `order`: addresses as they are fetched, −1 for idle places; capacity in words, `width` words a cycle. */
+  /** `order`: addresses (below `words`) as they are fetched, −1 for idle places; capacity in words, `width` words a cycle. */
   constructor(
     order: Int32Array,
+    words: number,
     capacity: number,
     private readonly width: number,
     private readonly waits: Waits,
@@ -46,18 +51,33 @@ export class PrefetchBuffer implements ReadBuffer {
     const serving = Math.ceil(capacity / 2);
     const ahead = capacity - serving;
     const size = Math.ceil(capacity / PARTS);
-    let part = 0;
-    let filled = 0;
-    for (const address of order) {
-      if (address < 0) continue;
-      const known = this.#parts.get(address);
-      if (!known) this.#parts.set(address, [part]);
-      else if (known[known.length - 1] !== part) known.push(part);
-      if (++filled === size) {
-        part++;
-        filled = 0;
+    // the part that a word was in last, counted from 1
+    const last = wordsArray(words);
+    const visit = (found: (address: number, part: number) => void): number => {
+      let part = 0;
+      let filled = 0;
+      for (const address of order) {
+        if (address < 0) continue;
+        if (last[address] !== part + 1) found(address, part);
+        last[address] = part + 1;
+        if (++filled === size) {
+          part++;
+          filled = 0;
+        }
       }
-    }
+      return part;
+    };
+    const from = wordsArray(words + 1);
+    const part = visit((address) => from[address + 1]!++);
+    for (let i = 0; i < words; i++) from[i + 1]! += from[i]!;
+    const parts = wordsArray(from[words]!);
+    const next = from.slice(0, words);
+    last.fill(0);
+    visit((address, at) => {
+      parts[next[address]!++] = at;
+    });
+    this.#from = from;
+    this.#parts = parts;
     this.#count = part + 1;
     this.#window = Math.min(this.#count, Math.ceil(serving / size));
     this.#step = Math.min(this.#count - this.#window, Math.ceil(ahead / size));
@@ -86,10 +106,10 @@ export class PrefetchBuffer implements ReadBuffer {
 
   #holds(address: number): boolean {
     if (this.#window >= this.#count) return true;
-    const parts = this.#parts.get(address);
-    if (!parts) throw new Error(`address ${address} is not in the fetch order`);
-    for (const part of parts) {
-      const behind = part - this.#start;
+    const end = this.#from[address + 1]!;
+    if (this.#from[address] === end) throw new Error(`address ${address} is not in the fetch order`);
+    for (let i = this.#from[address]!; i < end; i++) {
+      const behind = this.#parts[i]! - this.#start;
       if ((behind < 0 ? behind + this.#count : behind) < this.#window) return true;
     }
     return false;
@@ -107,8 +127,8 @@ export class DemandBuffer implements ReadBuffer {
   readonly #part: number;
   readonly #lines: number;
   readonly #half = PARTS / 2;
-  /** Which part each word in the buffer is in. */
-  readonly #held = new Map<number, number>();
+  /** Which part each word is in, or was last, counted from 1. */
+  readonly #held: Int32Array;
   #filled = 0;
   #current = 0;
   #oldest = 0;
@@ -116,20 +136,21 @@ export class DemandBuffer implements ReadBuffer {
   #ends = 0;
   #first: number | undefined;
 
-  /** `width`: words a cycle that bring the first half. */
+  /** `words`: addresses lie below; `width`: words a cycle that bring the first half. */
   constructor(
+    words: number,
     capacity: number,
     private readonly width: number,
   ) {
+    this.#held = wordsArray(words);
     this.#part = Math.max(1, Math.floor(capacity / PARTS));
     this.#lines = Math.ceil((this.#half * this.#part) / width);
   }
 
   read(address: number, cycle: number): number {
     this.#first ??= cycle;
-    const part = this.#held.get(address);
-    if (part !== undefined && part >= this.#oldest) return cycle;
-    this.#held.set(address, this.#current);
+    if (this.#held[address]! > this.#oldest) return cycle;
+    this.#held[address] = this.#current + 1;
     this.fetched++;
     if (++this.#filled < this.#part) return cycle;
     this.#filled = 0;

@@ -7,6 +7,7 @@
  * (R more to load what stays). Samajdar et al., SCALE-Sim (ISPASS 2020), which prints the last cycle's number: one less.
  */
 import { InputError, unknownName } from '../../base/errors.js';
+import { wordsArray } from './words.js';
 
 export const DATAFLOWS = ['os', 'ws', 'is'] as const;
 /** Output, weight or input stationary. */
@@ -19,6 +20,8 @@ export interface Product {
   readonly k: number;
   readonly a: (m: number, k: number) => number;
   readonly b: (k: number, n: number) => number;
+  /** Words of each operand: addresses lie below. */
+  readonly words: { readonly a: number; readonly b: number };
 }
 
 /** A dense product: every operand element is a word of its own. */
@@ -28,6 +31,7 @@ export const denseProduct = (m: number, n: number, k: number): Product => ({
   k,
   a: (i, j) => i * k + j,
   b: (i, j) => i * n + j,
+  words: { a: m * k, b: k * n },
 });
 
 export interface Folds {
@@ -162,7 +166,7 @@ function stacked(
   skewed: boolean,
 ): Int32Array {
   const rows = blocks * height;
-  const order = new Int32Array(rows * width);
+  const order = wordsArray(rows * width);
   const element = (row: number, c: number): number => {
     const block = Math.floor(row / height);
     const col = block * width + c;

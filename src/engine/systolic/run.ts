@@ -49,9 +49,10 @@ export function runSystolic(p: Product, array: ArrayShape, pads: Scratchpads): S
   const physical = pads.counting === 'physical';
   const reader = (operand: 'a' | 'b', capacity: number): ReadBuffer =>
     pads.unlimited
-      ? new DemandBuffer(capacity, pads.widths[operand])
+      ? new DemandBuffer(p.words[operand], capacity, pads.widths[operand])
       : new PrefetchBuffer(
           fetchOrder(array.dataflow, operand, p, folds),
+          p.words[operand],
           capacity,
           pads.widths[operand],
           physical ? 'once' : 'twice',

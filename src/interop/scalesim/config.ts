@@ -32,6 +32,8 @@ const READ: Readonly<Record<string, readonly string[]>> = {
   run_presets: ['interfacebandwidth', 'useramulatortrace'],
 };
 
+const ALL_READ = Object.values(READ).flat();
+
 /** Keys that place or print things, or belong to what is switched off: no figure here depends on them. */
 const SILENT: ReadonlySet<string> = new Set(
   'ifmapoffset filteroffset ofmapoffset ifmapsrambanknum ifmapsrambankport filtersrambanknum filtersrambankport sparserep optimizedmapping blocksize randomnumbergeneratorseed'.split(
@@ -49,6 +51,7 @@ export const isScaleSimConfig = (text: string): boolean => /^\s*\[\s*architectur
 export function parseScaleSimConfig(text: string, file: string): ScaleSimConfig {
   const entries = new Map<string, { value: string; place: string }>();
   const warnings: string[] = [];
+  const unknown: { key: string; place: string }[] = [];
   let section = '';
   for (const [i, raw] of text.split(/\r?\n/).entries()) {
     const line = raw.replace(/(^|\s)[;#].*$/, '').trim();
@@ -68,6 +71,7 @@ export function parseScaleSimConfig(text: string, file: string): ScaleSimConfig 
     if (known.includes(key)) entries.set(key, { value: pair[2]!.trim(), place });
     else if (!SILENT.has(key)) {
       const near = nearestName(key, known);
+      unknown.push({ key: pair[1]!, place });
       warnings.push(
         `'${pair[1]}' (line ${i + 1}) is not understood and left out${near ? `; did you mean '${near}'?` : ''}`,
       );
@@ -76,8 +80,10 @@ export function parseScaleSimConfig(text: string, file: string): ScaleSimConfig 
 
   const need = (key: string) => {
     const entry = entries.get(key);
-    if (!entry) throw new InputError(`lacks '${key}'`, file);
-    return entry;
+    if (entry) return entry;
+    const slip = unknown.find((u) => nearestName(u.key, ALL_READ) === key);
+    if (slip) throw new InputError(`'${slip.key}' is not understood; did you mean '${key}'?`, slip.place);
+    throw new InputError(`lacks '${key}'`, file);
   };
   const whole = (key: string, fallback?: number): number => {
     if (fallback !== undefined && !entries.has(key)) return fallback;

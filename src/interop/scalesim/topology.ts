@@ -8,8 +8,8 @@ export interface Layer {
   readonly product: Product;
 }
 
-/** Buffers hold their words in a Map each, which takes no more. */
-const MOST_WORDS = 2 ** 24;
+/** Addresses are whole numbers of 32 bit. */
+const MOST_WORDS = 2 ** 31 - 1;
 
 const CONV_COLUMNS = [
   'layer',
@@ -106,5 +106,6 @@ function unfolded(c: Convolution): Product {
       return y < c.height && x < c.width ? (y * c.width + x) * c.channels + (at % c.channels) : -1;
     },
     b: (at, filter) => at * c.filters + filter,
+    words: { a: c.height * c.width * c.channels, b: c.filter_height * row * c.filters },
   };
 }
