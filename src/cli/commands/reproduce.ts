@@ -82,9 +82,9 @@ function claimText({ name, claim }: Named, rows: readonly Reproduced[]): string 
     { label: 'Baseline', setups: rows.map((r) => r.baseline) },
     { label: 'Treatment', setups: rows.map((r) => r.treatment) },
   ].flatMap(({ label, setups }) => {
-    const all = [...new Set(setups.flatMap((t) => (t === null ? [] : [withoutSizes(t)])))];
+    const all = [...new Set(setups.flatMap((t) => (t === null ? [] : [whatRuns(t)])))];
     if (all.length === 0) return [];
-    return [dim(`${label}: ${all.length === 1 ? all[0] : `one of ${all.length} setups; --json tells which`}`)];
+    return [dim(`${label}: ${all.length <= 3 ? all.join('; ') : `${all.length} kinds of runs, which --json tells`}`)];
   });
   return [
     `${bold(`${name}: ${claim.title}`)}\n${dim(claim.source)}`,
@@ -108,8 +108,6 @@ function claimText({ name, claim }: Named, rows: readonly Reproduced[]): string 
     .join('\n');
 }
 
-/** What runs where; fields that differ are counted. */
-function withoutSizes(setup: string): string {
-  const [what, ...set] = setup.split(': ')[0]!.split(', --set ');
-  return set.length === 0 ? what! : `${what}, ${set.length} fields of the machine set`;
-}
+/** The kernel or workload and the machine; what else differs, --json tells. */
+const whatRuns = (setup: string): string =>
+  setup.split(': ')[0]!.split(', ')[0]! + (setup.includes(', --set ') ? ', fields of it set' : '');
