@@ -54,6 +54,22 @@ describe.each(TABLES)('unloaded %s', (name) => {
   });
 });
 
+test('cycles may go beyond 32 bits', async () => {
+  const base = await table('ddr4');
+  const spec = altered(base, { refresh: 'none', bank_hash: 'none' });
+  const row = spec.organisation.bursts_per_row * spec.organisation.burst_B * spec.organisation.bankgroups;
+  const addresses = Array.from({ length: 60 }, (_, i) => (i % 7) * row + (i % 3) * 64);
+  const soon = latencies(spec, addresses);
+  expect(latencies(spec, addresses, 2 ** 28 + 7)).toEqual(soon);
+  expect(latencies(spec, addresses, 2 ** 45)).toEqual(soon);
+
+  const refreshed = new DramSystem(base, quiet());
+  const end = 3 * 2 ** 30;
+  refreshed.runTo(end);
+  const { ranks } = base.organisation;
+  expect(refreshed.counts().refreshes).toBe(Math.floor((end - 1) / (base.timing.tREFI / ranks)));
+});
+
 test('a row miss takes nRP + nRCD + nCL before its burst, as Ramulator 2 counts', async () => {
   const spec = altered(await table('ddr4'), { refresh: 'none', bank_hash: 'none' });
   const t = spec.timing;

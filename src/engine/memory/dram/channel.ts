@@ -10,13 +10,15 @@
  * The organisation (queues, turns, draining of writes) is the one that DRAMsim3 documents, so that the two can be
  * compared (Li et al., "DRAMsim3: a cycle-accurate, thermal-capable DRAM simulator", IEEE CAL 2020).
  *
- * Nothing is done in cycles in which nothing can happen: `ready` holds, for each bank, a cycle before which its queue
- * cannot issue. Constraints only ever move later, so it stays a lower bound until the bank itself changes.
+ * Nothing is done in cycles in which nothing can happen, and no bank is looked at before a cycle up to which its queue
+ * cannot issue (ripening.ts). Constraints only ever move later, so that stays a lower bound until the bank itself changes.
  */
 import { CMD } from './commands.js';
 import type { CompiledConstraints } from './constraints.js';
+import { NEVER, REACH, since } from './cycles.js';
 import { RefreshTimer } from './refresh.js';
 import { FORWARDED, MERGED, Requests } from './requests.js';
+import { lowest, Ripening } from './ripening.js';
 import { banksOf, type DramSpec } from './spec.js';
 import { DeviceTiming } from './timing.js';
 import { Transactions } from './transactions.js';
@@ -49,7 +51,6 @@ export interface ChannelCounts {
 }
 
 const { ACT, PRE, RD, WR, RDA, WRA, REF, REFpb } = CMD;
-const NEVER = Number.POSITIVE_INFINITY;
 /** What a search for a command can find beside one. */
 const NONE = -1;
 const OTHER_KIND = -2;
@@ -75,6 +76,8 @@ export class DramChannel {
   /** The last cycle in which something was done, and one before which nothing more can come. */
   private last = -1;
   private now = 0;
+  /** The cycle from which those of commands count; all that comes and goes is in cycles since the start. */
+  private epoch = 0;
 
   private readonly timing: DeviceTiming;
   private readonly refresh: RefreshTimer;
@@ -103,13 +106,13 @@ export class DramChannel {
   private queued_all = 0;
   private readonly open_row: Int32Array;
   private readonly hits: Int32Array;
-  private readonly ready: Float64Array;
+  /** Requests of a bank's queue that its open row holds. */
+  private readonly read_hits: Int32Array;
+  private readonly write_hits: Int32Array;
+  private readonly ripening: Ripening;
   private turn = 0;
   /** A cycle before which no command can go. */
   private issue_at = 0;
-  /** By bank, the only command that its requests wait for, or MIXED; and the banks of each, a bit each, by rank. */
-  private readonly kind: Int32Array;
-  private readonly banks_for: Int32Array;
   /** The command of a kind. */
   private readonly command_of: Int32Array;
   private readonly ranks: number;
@@ -120,7 +123,6 @@ export class DramChannel {
   // what `candidate` found
   private found_command = 0;
   private found_at = 0;
-  private found_kind = 0;
 
   constructor(
     spec: DramSpec,
@@ -149,14 +151,14 @@ export class DramChannel {
     this.transactions = new Transactions(this.requests, controller, this.queued);
     this.open_row = new Int32Array(this.banks).fill(-1);
     this.hits = new Int32Array(this.banks);
-    this.ready = new Float64Array(this.banks).fill(NEVER);
+    this.read_hits = new Int32Array(this.banks);
+    this.write_hits = new Int32Array(this.banks);
+    this.ripening = new Ripening(organisation.ranks, this.rank_shift, KINDS);
     this.open_banks = new Int32Array(organisation.ranks);
     this.open_since = new Float64Array(organisation.ranks);
     this.command_of = Int32Array.of(ACT, PRE, ...(this.closed_page ? [RDA, WRA] : [RD, WR]));
     this.ranks = organisation.ranks;
-    this.kind = new Int32Array(this.banks).fill(-1);
-    this.banks_for = new Int32Array(this.ranks * KINDS);
-    this.wake = this.refresh.next;
+    this.wake = this.absolute(this.refresh.next);
   }
 
   /** Whether a request can be added now, all cycles before being done. */
@@ -214,14 +216,16 @@ export class DramChannel {
 
   /** Does cycle `wake` and finds the next. */
   step(): void {
-    const cycle = this.wake;
+    if (this.wake - this.epoch > REACH) this.moveEpoch(this.wake - this.epoch);
+    const cycle = (this.wake - this.epoch) | 0;
     const { refresh } = this;
-    this.last = cycle;
+    this.last = this.wake;
     if (cycle >= refresh.next) {
       refresh.advance(cycle);
       this.issue_at = cycle;
     }
     if (cycle >= this.issue_at) {
+      this.ripening.advance(cycle);
       let issued = refresh.pending > 0 ? this.issueForRefresh(cycle) : -1;
       if (issued < 0) issued = this.issueForRequest(cycle, -1);
       if (issued >= 0 && this.dual) this.issueForRequest(cycle, isColumn(issued) ? 0 : 1);
@@ -229,25 +233,36 @@ export class DramChannel {
     }
     if (this.may_pass) this.pass();
     const next = this.issue_at < refresh.next ? this.issue_at : refresh.next;
-    this.wake = this.may_pass || next <= cycle ? cycle + 1 : next;
+    this.wake = this.absolute(this.may_pass || next <= cycle ? cycle + 1 : next);
+  }
+
+  private absolute(cycle: number): number {
+    return cycle === NEVER ? Number.POSITIVE_INFINITY : this.epoch + cycle;
+  }
+
+  private moveEpoch(by: number): void {
+    this.epoch += by;
+    this.timing.moveEpoch(by);
+    this.ripening.moveEpoch(by);
+    this.refresh.moveEpoch(by);
+    this.issue_at = since(this.issue_at, by);
   }
 
   /** A cycle before which no command can go. */
   private nextIssue(cycle: number): number {
-    const { refresh, ready, banks_for } = this;
+    const { refresh, ripening, timing } = this;
+    const { ripe } = ripening;
     const blocking = refresh.pending > 0 && refresh.begun;
     let next = refresh.pending > 0 ? this.refreshReady() : NEVER;
-    for (let rank = 0; rank < this.ranks; rank++) {
-      const first = rank << this.rank_shift;
-      const free = blocking ? ~refresh.blockedBanks(first) : -1;
-      for (let kind = 0; kind <= MIXED; kind++) {
-        let mask = banks_for[rank * KINDS + kind]! & free;
-        if (mask === 0) continue;
-        const gate = kind === MIXED ? 0 : this.timing.rankNext(this.command_of[kind]!, rank);
-        for (; mask !== 0 && gate < next; mask &= mask - 1) {
-          const r = ready[first + 31 - Math.clz32(mask & -mask)]!;
-          if (r < next) next = r > gate ? r : gate;
-        }
+    if (ripening.next < next) next = ripening.next;
+    for (let rank = 0; rank < this.ranks && next > cycle + 1; rank++) {
+      const free = blocking ? ~refresh.blockedBanks(rank << this.rank_shift) : -1;
+      const base = rank * KINDS;
+      if ((ripe[base + MIXED]! & free) !== 0) return cycle + 1;
+      for (let kind = 0; kind < MIXED; kind++) {
+        if ((ripe[base + kind]! & free) === 0) continue;
+        const gate = timing.rankNext(this.command_of[kind]!, rank);
+        if (gate < next) next = gate;
       }
     }
     return next > cycle ? next : cycle + 1;
@@ -268,7 +283,7 @@ export class DramChannel {
     const legal = refresh.per_bank ? this.earliest(REFpb, first) : this.timing.earliestRefresh(rank);
     if (legal > cycle) return -1;
     this.timing.issue(command, rank, first >> this.group_shift, first, cycle);
-    this.sink.command?.(command, first, -1, cycle);
+    this.sink.command?.(command, first, -1, this.epoch + cycle);
     if (refresh.per_bank) this.counts.bank_refreshes++;
     else this.counts.refreshes++;
     refresh.done();
@@ -310,20 +325,21 @@ export class DramChannel {
 
   /** The banks of a rank that the rank would let issue, a bit each. */
   private startable(rank: number, cycle: number, column: number): number {
-    const { banks_for, timing, refresh, command_of } = this;
+    const { timing, refresh, command_of } = this;
+    const { ripe } = this.ripening;
     const base = rank * KINDS;
-    let banks = banks_for[base + MIXED]!;
+    let banks = ripe[base + MIXED]!;
     // banks that wait for the other kind of command end a search, unless it goes on past them
     const all = column < 0 || !this.dual_search;
     if (all || column === 0) {
-      const act = banks_for[base + ACT]!;
-      const pre = banks_for[base + PRE]!;
+      const act = ripe[base + ACT]!;
+      const pre = ripe[base + PRE]!;
       if (act !== 0 && timing.rankNext(ACT, rank) <= cycle) banks |= act;
       if (pre !== 0 && timing.rankNext(PRE, rank) <= cycle) banks |= pre;
     }
     if (all || column === 1) {
-      const rd = banks_for[base + RD]!;
-      const wr = banks_for[base + WR]!;
+      const rd = ripe[base + RD]!;
+      const wr = ripe[base + WR]!;
       if (rd !== 0 && timing.rankNext(command_of[RD]!, rank) <= cycle) banks |= rd;
       if (wr !== 0 && timing.rankNext(command_of[WR]!, rank) <= cycle) banks |= wr;
     }
@@ -331,31 +347,26 @@ export class DramChannel {
     return banks;
   }
 
-  /** The same among `banks` of a rank: the command, NONE, or OTHER_KIND when the search is to end. */
+  /** The same among ripe `banks` of a rank: the command, NONE, or OTHER_KIND when the search is to end. */
   private issueAmong(rank: number, banks: number, cycle: number, column: number): number {
-    const { ready } = this;
+    const { ripening } = this;
     const first = rank << this.rank_shift;
     for (let left = banks; left !== 0; left &= left - 1) {
-      const b = first + 31 - Math.clz32(left & -left);
-      if (ready[b]! > cycle) continue;
-      const kind = this.kind[b]!;
+      const b = first + lowest(left);
+      const kind = ripening.kind[b]!;
       let command = kind;
-      if (kind !== MIXED) {
-        command = this.command_of[kind]!;
-        const legal = this.earliest(command, b);
-        if (legal > cycle) {
-          ready[b] = legal;
-          continue;
-        }
-      }
-      // of a bank that waits to open or close a row nothing else is to be found out
-      if (kind > PRE) {
-        const legal = this.candidate(b, cycle);
-        if (legal > cycle) {
-          ready[b] = legal;
-          continue;
-        }
+      let legal: number;
+      if (kind === MIXED) {
+        legal = this.candidate(b, cycle);
         command = this.found_command;
+      } else {
+        command = this.command_of[kind]!;
+        legal = this.earliest(command, b);
+      }
+      if (legal > cycle) {
+        ripening.drop(b);
+        ripening.put(b, kind, legal);
+        continue;
       }
       if (column >= 0 && (isColumn(command) ? 1 : 0) !== column) {
         if (this.dual_search) continue;
@@ -363,11 +374,23 @@ export class DramChannel {
         return OTHER_KIND;
       }
       this.turn = b;
-      if (isColumn(command)) this.access(command, b, this.found_at, cycle);
+      if (isColumn(command)) this.access(command, b, kind === MIXED ? this.found_at : this.firstHit(b, kind), cycle);
       else this.issue(command, b, cycle, this.requests.row[this.queue[b * this.depth]!]!);
       return command;
     }
     return NONE;
+  }
+
+  /** Place of the first request in a bank's queue that its open row holds, to read or to write; there is one. */
+  private firstHit(b: number, kind: number): number {
+    const { row, is_write } = this.requests;
+    const base = b * this.depth;
+    const open = this.open_row[b]!;
+    const write = kind === WR ? 1 : 0;
+    let i = 0;
+    for (let slot = this.queue[base]!; row[slot] !== open || is_write[slot] !== write; slot = this.queue[base + i]!)
+      i++;
+    return i;
   }
 
   private earliest(command: number, bank: number): number {
@@ -375,28 +398,20 @@ export class DramChannel {
   }
 
   /**
-   * First cycle at which bank `b` can issue for a request of its queue, with the command and the request's place in
-   * `found_command` and `found_at`: what goes first at `cycle`, when something may go then.
+   * First cycle at which bank `b`, whose open row is hit by requests of its queue, can issue for one or close the row,
+   * with the command and the request's place in `found_command` and `found_at`: what goes first at `cycle`, when
+   * something may go then.
    */
   private candidate(b: number, cycle: number): number {
     const n = this.queued[b]!;
-    if (n === 0) return NEVER;
     const base = b * this.depth;
     const { queue } = this;
     const { row, is_write } = this.requests;
     const open = this.open_row[b]!;
-    this.found_at = 0;
-    if (open < 0) {
-      this.found_command = ACT;
-      this.found_kind = ACT;
-      return this.earliest(ACT, b);
-    }
     let best = NEVER;
-    let kind = -1;
-    if (row[queue[base]!] !== open && (this.hits[b]! >= this.hit_limit || !this.holdsHit(b, open))) {
+    if (row[queue[base]!] !== open && this.hits[b]! >= this.hit_limit) {
       best = this.earliest(PRE, b);
       this.found_command = PRE;
-      kind = PRE;
       if (best <= cycle) return best;
     }
     let reads = false;
@@ -408,9 +423,7 @@ export class DramChannel {
       if (write ? writes || this.readBefore(base, i) : reads) continue;
       if (write) writes = true;
       else reads = true;
-      const wanted = write ? WR : RD;
-      const command = this.command_of[wanted]!;
-      kind = kind < 0 ? wanted : MIXED;
+      const command = this.command_of[write ? WR : RD]!;
       const e = this.earliest(command, b);
       if (e >= best) continue;
       best = e;
@@ -418,15 +431,7 @@ export class DramChannel {
       this.found_at = i;
       if (e <= cycle) return e;
     }
-    this.found_kind = kind;
     return best;
-  }
-
-  private holdsHit(b: number, open: number): boolean {
-    const base = b * this.depth;
-    for (let i = base + this.queued[b]! - 1; i >= base; i--)
-      if (this.requests.row[this.queue[i]!] === open) return true;
-    return false;
   }
 
   /** Whether an older read of the same burst waits: a write must not overtake it. */
@@ -445,11 +450,12 @@ export class DramChannel {
   private issue(command: number, b: number, cycle: number, row = -1): void {
     const rank = b >> this.rank_shift;
     this.timing.issue(command, rank, b >> this.group_shift, b, cycle);
-    this.sink.command?.(command, b, row, cycle);
+    this.sink.command?.(command, b, row, this.epoch + cycle);
     if (command === ACT) {
       this.counts.activates++;
       this.open_row[b] = row;
-      if (this.open_banks[rank]!++ === 0) this.open_since[rank] = cycle;
+      this.countHits(b, row);
+      if (this.open_banks[rank]!++ === 0) this.open_since[rank] = this.epoch + cycle;
     } else {
       this.counts.precharges++;
       this.close(b, rank, cycle);
@@ -457,26 +463,52 @@ export class DramChannel {
     this.look(b);
   }
 
+  /** Counts the requests of a bank's queue that the row it opens holds. */
+  private countHits(b: number, open: number): void {
+    const { row, is_write } = this.requests;
+    const base = b * this.depth;
+    const end = base + this.queued[b]!;
+    let reads = 0;
+    let writes = 0;
+    for (let i = base; i < end; i++) {
+      const slot = this.queue[i]!;
+      if (row[slot] !== open) continue;
+      if (is_write[slot] === 1) writes++;
+      else reads++;
+    }
+    this.read_hits[b] = reads;
+    this.write_hits[b] = writes;
+  }
+
   /** Looks at bank `b` anew, its row or its queue having changed: the cycle before which it cannot issue. */
   private look(b: number): number {
-    const base = (b >> this.rank_shift) * KINDS;
-    const bit = 1 << (b & (this.banks_per_rank - 1));
-    const before = this.kind[b]!;
-    const ready = this.candidate(b, -1);
-    const kind = ready === NEVER ? -1 : this.found_kind;
-    if (kind !== before) {
-      if (before >= 0) this.banks_for[base + before]! &= ~bit;
-      if (kind >= 0) this.banks_for[base + kind]! |= bit;
-      this.kind[b] = kind;
-    }
-    this.ready[b] = ready;
+    this.ripening.drop(b);
+    const kind = this.kindOf(b);
+    if (kind < 0) return NEVER;
+    const ready = kind === MIXED ? this.candidate(b, -1) : this.earliest(this.command_of[kind]!, b);
+    this.ripening.put(b, kind, ready);
     return ready;
+  }
+
+  /** What a bank's requests wait for, or -1 when there are none. */
+  private kindOf(b: number): number {
+    if (this.queued[b] === 0) return -1;
+    const open = this.open_row[b]!;
+    if (open < 0) return ACT;
+    const reads = this.read_hits[b]!;
+    const writes = this.write_hits[b]!;
+    if (reads + writes === 0) return PRE;
+    if (reads > 0 && writes > 0) return MIXED;
+    if (this.hits[b]! >= this.hit_limit && this.requests.row[this.queue[b * this.depth]!] !== open) return MIXED;
+    return reads > 0 ? RD : WR;
   }
 
   private close(b: number, rank: number, cycle: number): void {
     this.open_row[b] = -1;
     this.hits[b] = 0;
-    if (--this.open_banks[rank]! === 0) this.open_cycles += cycle - this.open_since[rank]!;
+    this.read_hits[b] = 0;
+    this.write_hits[b] = 0;
+    if (--this.open_banks[rank]! === 0) this.open_cycles += this.epoch + cycle - this.open_since[rank]!;
   }
 
   /** A column command for the request at place `at` of a bank's queue, which then is done. */
@@ -488,22 +520,24 @@ export class DramChannel {
     for (let i = at; i < last; i++) this.queue[base + i] = this.queue[base + i + 1]!;
     this.queued_all--;
     this.timing.issue(command, rank, b >> this.group_shift, b, cycle);
-    this.sink.command?.(command, b, this.requests.row[slot]!, cycle);
+    this.sink.command?.(command, b, this.requests.row[slot]!, this.epoch + cycle);
     const hit = this.hits[b]!++ > 0 ? 1 : 0;
     const write = command === WR || command === WRA;
-    const end = cycle + (write ? this.write_delay : this.read_delay);
+    const end = this.epoch + cycle + (write ? this.write_delay : this.read_delay);
     if (write) {
       this.counts.writes++;
+      this.write_hits[b]!--;
       this.counts.write_row_hits += hit;
     } else {
       this.counts.reads++;
+      this.read_hits[b]!--;
       this.counts.read_row_hits += hit;
     }
     this.sink.burst(write, end);
     this.requests.done(slot, this.sink, end);
     if (this.closed_page) this.close(b, rank, cycle);
     this.look(b);
-    if (last === this.depth - 1) this.transactions.roomChanged(b, true);
+    if (last === this.depth - 1) this.transactions.roomChanged(b);
     this.may_pass = this.transactions.canPass(this.queued_all === 0);
   }
 
@@ -512,11 +546,21 @@ export class DramChannel {
     const slot = this.transactions.pass(this.queued_all === 0);
     if (slot >= 0) {
       const b = this.requests.bank[slot]!;
-      this.queue[b * this.depth + this.queued[b]!++] = slot;
+      const before = this.queued[b]!++;
+      this.queue[b * this.depth + before] = slot;
       this.queued_all++;
-      if (this.queued[b] === this.depth) this.transactions.roomChanged(b, false);
-      const ready = this.look(b);
-      if (ready < this.issue_at) this.issue_at = ready;
+      if (before + 1 === this.depth) this.transactions.roomChanged(b);
+      let hit = -1;
+      if (this.requests.row[slot] === this.open_row[b]) {
+        hit = this.requests.is_write[slot] === 1 ? WR : RD;
+        if (hit === WR) this.write_hits[b]!++;
+        else this.read_hits[b]!++;
+      }
+      // behind others, one that misses changes nothing, nor does one more hit
+      if (before === 0 || (hit >= 0 && hit !== this.ripening.kind[b])) {
+        const ready = this.look(b);
+        if (ready < this.issue_at) this.issue_at = ready;
+      }
     }
     this.may_pass = this.transactions.canPass(this.queued_all === 0);
   }

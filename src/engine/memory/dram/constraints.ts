@@ -112,14 +112,21 @@ export interface CompiledConstraints {
   readonly windows: readonly { readonly size: number; readonly cycles: number }[];
 }
 
-/** Tables for the simulator's inner loop. Of two rows on one pair of commands the longer stays. */
-export function compileConstraints(rows: readonly Constraint[]): CompiledConstraints {
+/**
+ * Tables for the simulator's inner loop. Of two rows on one pair of commands the longer stays; `given`: only these
+ * commands are ever asked about.
+ */
+export function compileConstraints(
+  rows: readonly Constraint[],
+  given: readonly Command[] = COMMANDS,
+): CompiledConstraints {
   const pairs = (keep: (row: Constraint) => boolean): Pairs =>
     COMMANDS.map((preceding) => {
       const latency = new Map<number, number>();
       for (const row of rows)
         if (row.window === undefined && keep(row) && row.preceding.includes(preceding))
-          for (const f of row.following) latency.set(CMD[f], Math.max(row.latency, latency.get(CMD[f]) ?? 0));
+          for (const f of row.following.filter((f) => given.includes(f)))
+            latency.set(CMD[f], Math.max(row.latency, latency.get(CMD[f]) ?? 0));
       return Int32Array.from([...latency].sort(([a], [b]) => a - b).flat());
     });
   const of = (level: Level) => pairs((row) => row.level === level && !row.sibling);

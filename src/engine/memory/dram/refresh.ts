@@ -1,4 +1,5 @@
 /** When refreshes fall due, and what the oldest that is not done yet stands for. */
+import { NEVER, since } from './cycles.js';
 import type { DramSpec } from './spec.js';
 
 export class RefreshTimer {
@@ -30,7 +31,7 @@ export class RefreshTimer {
     this.ranks_at_once = policy === 'together' ? ranks : 1;
     this.interval =
       policy === 'none'
-        ? Number.POSITIVE_INFINITY
+        ? NEVER
         : policy === 'per_bank'
           ? timing.tREFIpb
           : policy === 'together'
@@ -46,6 +47,11 @@ export class RefreshTimer {
       this.pending += this.ranks_at_once;
       this.next += this.interval;
     }
+  }
+
+  /** The epoch follows by so many cycles. */
+  moveEpoch(by: number): void {
+    this.next = since(this.next, by);
   }
 
   /** The banks whose requests wait for the refresh, a bit each, of the rank whose first bank is `rank_first`. */

@@ -33,8 +33,8 @@ export class Requests {
     this.is_write = new Uint8Array(slots);
     this.burst = new Float64Array(slots);
     this.key = new Float64Array(slots);
-    this.reads = new PendingTable(slots);
-    this.writes = new PendingTable(slots);
+    this.reads = new PendingTable(64);
+    this.writes = new PendingTable(64);
     this.free = Int32Array.from({ length: slots }, (_, i) => i);
     this.free_count = slots;
     this.first = new Int32Array(slots).fill(-1);

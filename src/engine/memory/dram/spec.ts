@@ -3,6 +3,8 @@
  * the model reads. Times are in cycles of the command clock unless their name says otherwise.
  */
 import { InputError } from '../../../base/errors.js';
+import type { Command } from './commands.js';
+import { REACH } from './cycles.js';
 
 /** Cycles. JEDEC's names; RL and WL include additive latency, BL is the burst on the data bus. */
 export const TIMINGS = [
@@ -136,6 +138,7 @@ export function checkSpec(spec: DramSpec, place: string): DramSpec {
     const least = (OPTIONAL_TIMINGS as readonly string[]).includes(name) || name === 'tRTRS' ? 0 : 1;
     if (!Number.isSafeInteger(timing[name]) || timing[name] < least)
       fail(`${name} is ${timing[name]} cycles, expected a whole number from ${least}`);
+    if (timing[name] > REACH / 2) fail(`${name} is ${timing[name]} cycles, expected ${REACH / 2} at most`);
   }
   if (timing.tRC < timing.tRAS + timing.tRP) fail(`tRC (${timing.tRC}) is below tRAS + tRP`);
   if (controller.refresh !== 'none' && timing.tREFI <= timing.tRFC)
@@ -144,4 +147,11 @@ export function checkSpec(spec: DramSpec, place: string): DramSpec {
     fail('refresh bank by bank needs tRFCpb and tREFIpb');
   if (!(spec.tCK_s > 0)) fail(`the clock's period is ${spec.tCK_s} s, expected a positive time`);
   return spec;
+}
+
+/** The commands that a controller gives. */
+export function commandsOf({ page, refresh }: Controller): Command[] {
+  const columns: Command[] = page === 'closed' ? ['RDA', 'WRA'] : ['RD', 'WR'];
+  const refreshes: Command[] = refresh === 'none' ? [] : refresh === 'per_bank' ? ['REFpb'] : ['REF'];
+  return ['ACT', 'PRE', ...columns, ...refreshes];
 }

@@ -5,7 +5,7 @@
 import { type ChannelCounts, type ChannelSink, DramChannel } from './channel.js';
 import { compileConstraints, constraintsOf } from './constraints.js';
 import { AddressMapping } from './mapping.js';
-import type { DramSpec } from './spec.js';
+import { commandsOf, type DramSpec } from './spec.js';
 
 export class DramSystem {
   readonly channels: readonly DramChannel[];
@@ -17,7 +17,7 @@ export class DramSystem {
     readonly spec: DramSpec,
     sink: ChannelSink,
   ) {
-    const constraints = compileConstraints(constraintsOf(spec.timing));
+    const constraints = compileConstraints(constraintsOf(spec.timing), commandsOf(spec.controller));
     this.mapping = new AddressMapping(spec.organisation, spec.controller, spec.name);
     this.merge_B = spec.controller.merge_B;
     this.merge_bursts = this.merge_B === spec.organisation.burst_B;

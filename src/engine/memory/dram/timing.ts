@@ -4,17 +4,19 @@
  */
 import { CMD, COMMANDS } from './commands.js';
 import type { CompiledConstraints } from './constraints.js';
+import { PAST, shift } from './cycles.js';
 import type { Organisation } from './spec.js';
 
 const N = COMMANDS.length;
 
 export class DeviceTiming {
-  private readonly rank_next: Float64Array;
-  private readonly group_next: Float64Array;
-  private readonly bank_next: Float64Array;
+  /** By node and command: ranks, then bank groups, then banks. */
+  private readonly next: Int32Array;
+  private readonly groups_at: number;
+  private readonly banks_at: number;
   private readonly ranks: number;
   /** Cycles of the last activations of each rank, a ring per window. */
-  private readonly rings: Float64Array[];
+  private readonly rings: Int32Array[];
   private readonly ring_at: Int32Array[];
 
   constructor(
@@ -23,44 +25,50 @@ export class DeviceTiming {
   ) {
     const { ranks, bankgroups, banks_per_group } = organisation;
     this.ranks = ranks;
-    this.rank_next = new Float64Array(ranks * N);
-    this.group_next = new Float64Array(ranks * bankgroups * N);
-    this.bank_next = new Float64Array(ranks * bankgroups * banks_per_group * N);
-    this.rings = constraints.windows.map((w) => new Float64Array(ranks * w.size).fill(Number.NEGATIVE_INFINITY));
+    this.groups_at = ranks * N;
+    this.banks_at = this.groups_at + ranks * bankgroups * N;
+    this.next = new Int32Array(this.banks_at + ranks * bankgroups * banks_per_group * N);
+    this.rings = constraints.windows.map((w) => new Int32Array(ranks * w.size).fill(PAST));
     this.ring_at = constraints.windows.map(() => new Int32Array(ranks));
   }
 
   /** First cycle at which `command` to this bank is legal. Bank groups and banks are numbered over the whole channel. */
   earliest(command: number, rank: number, group: number, bank: number): number {
-    const r = this.rank_next[rank * N + command]!;
-    const g = this.group_next[group * N + command]!;
-    const b = this.bank_next[bank * N + command]!;
+    const { next } = this;
+    const r = next[rank * N + command]!;
+    const g = next[this.groups_at + group * N + command]!;
+    const b = next[this.banks_at + bank * N + command]!;
     const rg = r > g ? r : g;
     return rg > b ? rg : b;
   }
 
   /** First cycle at which the rank alone would allow `command`. */
   rankNext(command: number, rank: number): number {
-    return this.rank_next[rank * N + command]!;
+    return this.next[rank * N + command]!;
   }
 
   /** First cycle at which a refresh of the whole rank is legal, its banks being closed. */
   earliestRefresh(rank: number): number {
-    return this.rank_next[rank * N + CMD.REF]!;
+    return this.next[rank * N + CMD.REF]!;
   }
 
   /** Records a command at `cycle`. A refresh of a rank is given with any of its banks. */
   issue(command: number, rank: number, group: number, bank: number, cycle: number): void {
-    const { constraints } = this;
-    raise(this.rank_next, rank * N, constraints.rank[command]!, cycle);
-    raise(this.group_next, group * N, constraints.bankgroup[command]!, cycle);
-    raise(this.bank_next, bank * N, constraints.bank[command]!, cycle);
+    const { constraints, next } = this;
+    raise(next, rank * N, constraints.rank[command]!, cycle);
+    raise(next, this.groups_at + group * N, constraints.bankgroup[command]!, cycle);
+    raise(next, this.banks_at + bank * N, constraints.bank[command]!, cycle);
     if (this.ranks > 1) {
       const siblings = constraints.sibling[command]!;
-      if (siblings.length > 0)
-        for (let r = 0; r < this.ranks; r++) if (r !== rank) raise(this.rank_next, r * N, siblings, cycle);
+      if (siblings.length > 0) for (let r = 0; r < this.ranks; r++) if (r !== rank) raise(next, r * N, siblings, cycle);
     }
     if (command === CMD.ACT) this.activated(rank, cycle);
+  }
+
+  /** The epoch follows by so many cycles. */
+  moveEpoch(by: number): void {
+    shift(this.next, by);
+    for (const ring of this.rings) shift(ring, by);
   }
 
   private activated(rank: number, cycle: number): void {
@@ -74,12 +82,12 @@ export class DeviceTiming {
       this.ring_at[w]![rank] = next;
       const oldest = ring[rank * size + next]! + cycles;
       const slot = rank * N + CMD.ACT;
-      if (oldest > this.rank_next[slot]!) this.rank_next[slot] = oldest;
+      if (oldest > this.next[slot]!) this.next[slot] = oldest;
     }
   }
 }
 
-function raise(next: Float64Array, base: number, pairs: Int32Array, cycle: number): void {
+function raise(next: Int32Array, base: number, pairs: Int32Array, cycle: number): void {
   for (let i = 0; i < pairs.length; i += 2) {
     const slot = base + pairs[i]!;
     const legal = cycle + pairs[i + 1]!;

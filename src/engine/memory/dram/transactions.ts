@@ -3,57 +3,85 @@
  * one goes on: the oldest whose bank's queue has room.
  */
 import type { Requests } from './requests.js';
+import { lowest } from './ripening.js';
 import type { Controller } from './spec.js';
 
-/** A list of slots in order of arrival, with how many of them find room at their bank. */
+/** Slots of one queue: by bank, in order of arrival. */
 class Waiting {
   count = 0;
-  with_room = 0;
-  /** By bank. */
-  readonly for_bank: Int32Array;
-  private readonly slots: Int32Array;
+  /** Banks with room of which some wait here: how many, and a bit each, 32 to a word. */
+  able = 0;
+  private readonly able_banks: Int32Array;
+  /** By bank, the oldest and the youngest; by slot, the next. -1: none. */
+  private readonly first: Int32Array;
+  private readonly last: Int32Array;
+  private readonly next: Int32Array;
+  /** By slot: how many came before. */
+  private readonly order: Float64Array;
+  private arrivals = 0;
 
   constructor(
-    size: number,
-    banks: number,
+    private readonly size: number,
     private readonly bank: Int32Array,
     private readonly queued: Int32Array,
     private readonly depth: number,
   ) {
-    this.slots = new Int32Array(size);
-    this.for_bank = new Int32Array(banks);
+    this.able_banks = new Int32Array(Math.ceil(queued.length / 32));
+    this.first = new Int32Array(queued.length).fill(-1);
+    this.last = new Int32Array(queued.length);
+    this.next = new Int32Array(bank.length);
+    this.order = new Float64Array(bank.length);
   }
 
   get full(): boolean {
-    return this.count === this.slots.length;
+    return this.count === this.size;
   }
 
   push(slot: number): void {
     const bank = this.bank[slot]!;
-    this.slots[this.count++] = slot;
-    this.for_bank[bank]!++;
-    if (this.queued[bank]! < this.depth) this.with_room++;
+    this.count++;
+    this.order[slot] = this.arrivals++;
+    this.next[slot] = -1;
+    if (this.first[bank]! >= 0) this.next[this.last[bank]!] = slot;
+    else {
+      this.first[bank] = slot;
+      if (this.queued[bank]! < this.depth) this.turn(bank);
+    }
+    this.last[bank] = slot;
   }
 
-  /** Place of the oldest that finds room; one does. */
+  /** The oldest that finds room; one does. */
   oldest(): number {
-    let i = 0;
-    while (this.queued[this.bank[this.slots[i]!]!]! >= this.depth) i++;
-    return i;
+    const { able_banks, first, order } = this;
+    let oldest = -1;
+    for (let word = 0; word < able_banks.length; word++)
+      for (let banks = able_banks[word]!; banks !== 0; banks &= banks - 1) {
+        const slot = first[word * 32 + lowest(banks)]!;
+        if (oldest < 0 || order[slot]! < order[oldest]!) oldest = slot;
+      }
+    return oldest;
   }
 
-  at(place: number): number {
-    return this.slots[place]!;
-  }
-
-  remove(place: number): number {
-    const { slots } = this;
-    const slot = slots[place]!;
+  /** Takes out what `oldest` found. */
+  remove(slot: number): number {
+    const bank = this.bank[slot]!;
     this.count--;
-    for (let i = place; i < this.count; i++) slots[i] = slots[i + 1]!;
-    this.for_bank[this.bank[slot]!]!--;
-    this.with_room--;
+    this.first[bank] = this.next[slot]!;
+    if (this.next[slot]! < 0) this.turn(bank);
     return slot;
+  }
+
+  /** The queue of a bank got full, or is no longer. */
+  roomChanged(bank: number): void {
+    if (this.first[bank]! >= 0) this.turn(bank);
+  }
+
+  /** A bank is able now, or no longer. */
+  private turn(bank: number): void {
+    const bit = 1 << (bank & 31);
+    const banks = this.able_banks[bank >> 5]! ^ bit;
+    this.able_banks[bank >> 5] = banks;
+    this.able += (banks & bit) === 0 ? -1 : 1;
   }
 }
 
@@ -73,8 +101,8 @@ export class Transactions {
     queued: Int32Array,
   ) {
     const { read_queue, write_buffer, bank_queue } = controller;
-    this.reads = new Waiting(read_queue, queued.length, requests.bank, queued, bank_queue);
-    this.writes = new Waiting(write_buffer, queued.length, requests.bank, queued, bank_queue);
+    this.reads = new Waiting(read_queue, requests.bank, queued, bank_queue);
+    this.writes = new Waiting(write_buffer, requests.bank, queued, bank_queue);
     this.write_low = controller.write_low;
   }
 
@@ -92,33 +120,32 @@ export class Transactions {
   }
 
   /** The queue of a bank got full, or is no longer. */
-  roomChanged(bank: number, room: boolean): void {
-    const sign = room ? 1 : -1;
-    this.reads.with_room += sign * this.reads.for_bank[bank]!;
-    this.writes.with_room += sign * this.writes.for_bank[bank]!;
+  roomChanged(bank: number): void {
+    this.reads.roomChanged(bank);
+    this.writes.roomChanged(bank);
   }
 
   /** Whether `pass` would find a request; `idle`: the banks' queues are empty. */
   canPass(idle: boolean): boolean {
-    if (this.reads.with_room === 0 && this.writes.with_room === 0) return false;
-    if (this.draining > 0 || this.mustDrain(idle)) return this.writes.with_room > 0;
-    return this.reads.with_room > 0;
+    if (this.reads.able === 0 && this.writes.able === 0) return false;
+    if (this.draining > 0 || this.mustDrain(idle)) return this.writes.able > 0;
+    return this.reads.able > 0;
   }
 
   /** Takes the request that goes on: its slot, or -1. */
   pass(idle: boolean): number {
     const { reads, writes } = this;
     if (this.draining === 0 && this.mustDrain(idle)) this.draining = writes.count;
-    if (this.draining > 0 && writes.with_room > 0) {
-      const place = writes.oldest();
-      if (!this.requests.isRead(writes.at(place))) {
+    if (this.draining > 0 && writes.able > 0) {
+      const slot = writes.oldest();
+      if (!this.requests.isRead(slot)) {
         this.draining--;
-        return writes.remove(place);
+        return writes.remove(slot);
       }
       // a read of the same place waits: reads go on until it is done
       this.draining = 0;
     }
-    return this.draining === 0 && reads.with_room > 0 ? reads.remove(reads.oldest()) : -1;
+    return this.draining === 0 && reads.able > 0 ? reads.remove(reads.oldest()) : -1;
   }
 
   /** Writes are to be drained: their buffer is full, or nothing else is to be done. */
