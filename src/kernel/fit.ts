@@ -12,7 +12,7 @@ const OVERHEAD_REGISTERS_B = 32 * 4;
 
 export interface Fit {
   readonly workgroups_per_core: number;
-  readonly limited_by: 'lanes' | 'registers' | 'shared' | 'workgroups' | 'mapping';
+  readonly limited_by: 'lanes' | 'registers' | 'shared' | 'workgroups' | 'accumulators' | 'mapping';
   readonly shared_B: number;
   readonly registers_per_lane_B: number;
 }
@@ -50,6 +50,16 @@ export function registerBytes(program: Program, machine: ResourceGraph, mapping:
   return total;
 }
 
+/** Live bytes of accumulators that the matrix unit keeps in its own store. */
+function accumulatorBytes(program: Program, machine: ResourceGraph, mapping: Launch['mapping']): number {
+  if (mapping.mma !== 'matrix' || !ownAccumulators(machine)) return 0;
+  const own = accumulatorsOf(program, machine, mapping.widest);
+  let total = 0;
+  for (const t of program.tiles)
+    if (own.has(t.name) && t.reuses === undefined) total += t.rows * t.cols * t.stages * bytesOf(t.dtype);
+  return total;
+}
+
 /** Names of tiles that the matrix unit keeps in its own store. */
 function accumulatorsOf(program: Program, machine: ResourceGraph, widest: number | undefined): ReadonlySet<string> {
   const own = new Set<string>();
@@ -80,6 +90,7 @@ let lastProgram: Program | undefined;
 let lastMma: Launch['mapping']['mma'] | undefined;
 let lastShared_B = 0;
 let lastRegisters_B = 0;
+let lastAccumulators_B = 0;
 
 export function residency(launch: Launch, machine: ResourceGraph): Fit | Misfit {
   const { program, mapping } = launch;
@@ -89,8 +100,9 @@ export function residency(launch: Launch, machine: ResourceGraph): Fit | Misfit 
   if (program !== lastProgram || mapping.mma !== lastMma) {
     lastShared_B = sharedBytes(program);
     lastRegisters_B = registerBytes(program, machine, mapping);
+    lastAccumulators_B = accumulatorBytes(program, machine, mapping);
   }
-  lastFit = fitOf(mapping, machine, lastShared_B, lastRegisters_B);
+  lastFit = fitOf(mapping, machine, lastShared_B, lastRegisters_B, lastAccumulators_B);
   lastLaunch = launch;
   lastMachine = machine;
   lastProgram = program;
@@ -103,6 +115,7 @@ function fitOf(
   machine: ResourceGraph,
   shared_B: number,
   registers_B: number,
+  accumulators_B: number,
 ): Fit | Misfit {
   const c: Cores = machine.cores;
   if (shared_B > c.shared_per_workgroup_B)
@@ -150,6 +163,13 @@ function fitOf(
   if (byShared < best) {
     best = byShared;
     limited_by = 'shared';
+  }
+  // one workgroup at least: what it lacks it would make up with smaller steps
+  const own_B = accumulators_B > 0 ? Math.max(0, ...machine.units.map((u) => u.accumulator_B ?? 0)) : 0;
+  const byAccumulators = own_B > 0 ? Math.max(1, Math.floor(own_B / accumulators_B)) : best;
+  if (byAccumulators < best) {
+    best = byAccumulators;
+    limited_by = 'accumulators';
   }
   if (mapping.resident > 0 && mapping.resident < best) {
     best = mapping.resident;

@@ -40,7 +40,9 @@ export function prefillDispatch(
   });
   const narrow = bytesOf(op.q) === 1;
   const d = op.head_dim;
-  if (route.m >= 128) return on({ bq: 256, bkv: 128, groups: 2 });
+  // two tiles of 128 queries take turns on a core: two workgroups here
+  if (route.m >= 128)
+    return on({ bq: 128, groups: 1, ...(d <= 128 ? { bkv: 128, stages: 1 } : { bkv: 64, stages: 2 }) }, 'trtllm_gen');
   if (route.lanes > machine.cores.lane_group) {
     const bkv = narrow ? (d <= 128 ? 256 : 128) : d <= 64 ? 256 : d <= 128 ? 128 : 64;
     return on({ bq: 128, bkv, groups: 2, stages: 2 });

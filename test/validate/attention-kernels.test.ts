@@ -1,5 +1,6 @@
 /** The framework's choice of decode and prefill kernels: cases worked out by hand from its dispatch rules. */
 import { describe, expect, test } from 'vitest';
+import { residency } from '../../src/kernel/fit.js';
 import { kernelByName } from '../../src/kernel/library/index.js';
 import { decodeDispatch, decodeKernel } from '../../src/validate/attention-kernels.js';
 import { KERNEL_NUMBERS, withHabit } from '../../src/validate/kernel-habits.js';
@@ -72,6 +73,17 @@ describe('a prompt', () => {
     expect(tile(op(128), l40s)).toMatchObject({ bq: 64, bkv: 32 });
     expect(tile(op(256), l40s)).toMatchObject({ bq: 64, bkv: 128 });
     expect(tile(op(64, 4096, 'fp8_e4m3'), l40s)).toMatchObject({ bq: 128, bkv: 128 });
+  });
+
+  test('two tiles of 128 queries share a Blackwell core, as its accumulators leave room for', () => {
+    const resident = (head_dim: number) => {
+      const { op: a, pins } = prefillDispatch(op(head_dim), 'bf16', b200)!;
+      return residency(kernelByName('attention_fused').build(a, { vector: 0, ...pins.params }, b200)[0]!, b200);
+    };
+    // scores 64 KiB and results 32, 64 or (with 32 KiB of scores) 128 KiB of 256
+    expect(resident(64)).toMatchObject({ workgroups_per_core: 2, limited_by: 'accumulators' });
+    expect(resident(128)).toMatchObject({ workgroups_per_core: 2 });
+    expect(resident(256)).toMatchObject({ workgroups_per_core: 1 });
   });
 
   test('multiplies a cache of one byte as it is where instructions read shared memory', () => {
