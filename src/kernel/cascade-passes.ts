@@ -26,10 +26,13 @@ export interface Passes {
   readonly state_B: number;
 }
 
-/** @throws InputError when no rank has this name */
-export function passesOf(cascade: Cascade, rank: string): Passes {
+/**
+ * @param within the rank alone: passes over a block, where the rank lies within blocks
+ * @throws InputError when no rank has this name
+ */
+export function passesOf(cascade: Cascade, rank: string, within = false): Passes {
   if (cascade.ranks[rank] === undefined) throw unknownName('rank', rank, Object.keys(cascade.ranks), cascade.name);
-  const ranks = familyOf(cascade, rank);
+  const ranks = within ? [rank] : familyOf(cascade, rank);
   const over = (names: readonly string[]) => names.some((r) => ranks.includes(r));
   /** Along the rank (an element, a block's state) or past it (found over the whole). */
   const whole = (a: Access) => !over(ranksOf(a));

@@ -151,7 +151,7 @@ function cyclesOf(e: Einsum, a: PeArray, cascade: Cascade, machine: ResourceGrap
 
 /** A layout with what follows from it. */
 interface Laid extends FusedLayout {
-  /** The rank that passes go over. */
+  /** The rank that passes go over: within a block where there are blocks. */
   readonly key: string | undefined;
   /** Whether a tile is wider than the lanes, so that they take it in turns. */
   readonly turns: boolean;
@@ -165,7 +165,8 @@ export function fusedNest(cascade: Cascade, machine: ResourceGraph, given: Fused
   const near = tileStoreOf(machine)!;
   const home = machine.stores.find((s) => s.role === 'home')!.id;
   const level = arraysOf(machine).lanes.levels.find((l) => l.stores.includes(near.id))!.id;
-  const passes = layout.key === undefined ? new Map<string, number>() : passesOf(cascade, layout.key).of;
+  const passes =
+    layout.key === undefined ? new Map<string, number>() : passesOf(cascade, layout.key, layout.block !== undefined).of;
   const where = placement(cascade, on, layout, passes);
   const tiles = Math.ceil(cascade.ranks[layout.across]! / layout.width);
   const group = layout.group ?? largestGroup(cascade, machine, layout, where, tiles);
@@ -260,6 +261,8 @@ function onTheFly(
   passes: ReadonlyMap<string, number>,
 ): boolean {
   const maker = cascade.einsums.find((x) => x.out.tensor === name);
+  // what is handed on from block to block waits for all of a block
+  if (layout.block !== undefined && layout.down === undefined) return false;
   if (!maker || !e.ranks.some((r) => innerTo(layout, r) && ranksOfTensor(name, e).includes(r))) return false;
   const lanes = sidesOf(on.get(e.name)!).y === 1 || layout.spill === true;
   return lanes && hasKey(name, [e], layout) && passes.get(e.name) === passes.get(maker.name);
@@ -267,8 +270,8 @@ function onTheFly(
 
 /** The rank that lies down the rows, or whatever rows reduce. */
 const keyOf = (cascade: Cascade, layout: FusedLayout): string | undefined =>
-  layout.block ??
   layout.down ??
+  layout.block ??
   cascade.einsums.flatMap((e) => (e.reduce === 'none' ? [] : e.ranks.filter((r) => !ranksOf(e.out).includes(r))))[0];
 
 const ranksOfTensor = (name: string, e: Einsum): string[] =>
@@ -403,7 +406,7 @@ function einsumNest(
   for (const { tensor } of [...e.ins, ...(e.init ? [e.init] : [])]) {
     const t = cascade.tensors.find((x) => x.name === tensor)!;
     const place = at.where.get(tensor);
-    if (!layout.block && at.fly(tensor)) {
+    if (at.fly(tensor)) {
       // taken as it is made
     } else if (place === 'home') {
       const again = !layout.block && !layout.spill && usersOf(tensor, cascade) > 1;

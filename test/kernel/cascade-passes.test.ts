@@ -46,6 +46,12 @@ describe('passes over the keys', () => {
       expect(p.state_B).toBeGreaterThan(0);
     }
   });
+  it('two over the keys of a block: its maximum is known before its exponentials', async () => {
+    const c = await cascade('attention_one_pass', 'fusemax', { bq: 64, bkv: 16, interleave: 1 });
+    const p = passesOf(c, 'j0', true);
+    expect(p.ranks).toEqual(['j0']);
+    expect(['QK', 'LM', 'SLN', 'SLD', 'SLNV'].map((e) => p.of.get(e))).toEqual([0, 0, 1, 1, 1]);
+  });
   it('a rank that is not there is named', async () => {
     const c = await cascade('attention_fused', undefined, { bq: 16, bkv: 16, stages: 1, groups: 1, pack: 0 });
     expect(() => passesOf(c, 'x')).toThrow(/rank/);
