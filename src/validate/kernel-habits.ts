@@ -99,11 +99,16 @@ const NUMBERS = {
 const OPERANDS_FIRST: ReadonlySet<HabitName> = new Set(['fmha_tiled', 'fmha']);
 
 export type HabitName = keyof typeof NUMBERS;
-/** `width`: what the instructions are multiplied by; `heads`: query heads of a workgroup, in widths of 128. */
+/**
+ * `width`: what the instructions are multiplied by; `heads`: query heads of a workgroup, in widths of 128; `spilled`:
+ * registers that a lane lacks in each block of keys; `resident`: workgroups on a core at most.
+ */
 export interface Habit {
   readonly name: HabitName;
   readonly width?: number;
   readonly heads?: number;
+  readonly spilled?: number;
+  readonly resident?: number;
 }
 
 /** Every number by path, as `explain kernels` lists them. */
@@ -132,7 +137,11 @@ export function withHabit(launch: Launch, habit: Habit): Launch {
     program: launch.program,
     mapping: {
       ...launch.mapping,
-      bookkeeping: { start: counts(start, habit), step: counts(step, habit) },
+      bookkeeping: {
+        start: counts(start, habit),
+        step: { ...counts(step, habit), ...(habit.spilled && { spilled: habit.spilled }) },
+      },
+      ...(habit.resident && { resident: habit.resident }),
       ...(OPERANDS_FIRST.has(name) && { operandsFirst: true }),
     },
   };

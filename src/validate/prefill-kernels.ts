@@ -14,7 +14,7 @@ import { routeOf } from '../kernel/library/attention_route.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import type { OpOf } from '../workload/op.js';
 import { type Dispatch, multipliesNarrow } from './attention-kernels.js';
-import type { HabitName } from './kernel-habits.js';
+import type { Habit, HabitName } from './kernel-habits.js';
 
 type Attention = OpOf<'attention'>;
 
@@ -33,11 +33,15 @@ export function prefillDispatch(
   const op: Attention = multipliesNarrow(cache, machine) ? { ...attention, q: cache, kv: cache } : attention;
   const route = routeOf(op, machine);
   if (route?.mma !== 'matrix') return undefined;
-  const on = (params: Params, name?: HabitName): Dispatch => ({
+  const on = (params: Params, name?: HabitName, more?: Partial<Habit>): Dispatch => ({
     op,
     pins: { kernel: 'attention_fused', params: { pack: 0, ...params } },
-    ...(name && { habit: { name } }),
+    ...(name && { habit: { name, ...more } }),
   });
+  const common = { groups: 4, scaled: 1 };
+  /** Small blocks: whole fragments of queries, keys and values are held in registers. */
+  const held = (bq: number, bkv: number, stages: number): Dispatch =>
+    on({ ...common, bq, bkv, stages }, 'fmha', spillsOf(op, bq, bkv, machine));
   const narrow = bytesOf(op.q) === 1;
   const d = op.head_dim;
   // two tiles of 128 queries take turns on a core: two workgroups here
@@ -47,10 +51,35 @@ export function prefillDispatch(
     const bkv = narrow ? (d <= 128 ? 256 : 128) : d <= 64 ? 256 : d <= 128 ? 128 : 64;
     return on({ bq: 128, bkv, groups: 2, stages: 2 });
   }
-  const common = { groups: 4, scaled: 1 };
-  if (narrow) return on({ ...common, ...(d <= 64 ? { bq: 128, bkv: 128 } : { bq: 64, bkv: 32 }), stages: 1 }, 'fmha');
+  if (narrow) return d <= 64 ? held(128, 128, 1) : held(64, 32, 1);
   const large = machine.cores.shared_per_workgroup_B >= LARGE_SHARED_B;
   if (op.kv_len > SHORT_KEYS && (large || d >= 256))
     return on({ ...common, bq: d <= 64 ? 128 : 64, bkv: 128, stages: 1 }, 'fmha_tiled');
-  return on({ ...common, bq: 64, bkv: d > 128 ? 16 : d > 32 ? 32 : 64, stages: 2 }, 'fmha');
+  return held(64, d > 128 ? 16 : d > 32 ? 32 : 64, 2);
+}
+
+const WARP = 32;
+const WARPS = 4;
+/** Registers for addresses, counters and predicates (as in kernel/fit.ts). */
+const OTHER_REGISTERS = 32;
+
+/**
+ * Registers that a lane lacks: each of four warps holds its queries, scores and results and the fragments of all of a
+ * block's keys and values. Workgroups whose spilled registers do not fit the core's cache together take turns.
+ */
+function spillsOf(op: Attention, bq: number, bkv: number, machine: ResourceGraph): Partial<Habit> {
+  const { head_dim: d } = op;
+  const e = bytesOf(op.q);
+  const lanes = WARP * WARPS;
+  // 16-bit kernels of wide heads hold two steps of queries and keys at a time (setup.py: limit_qk_fragments)
+  const depth = e > 1 && d >= 256 ? 32 : d;
+  const queries_B = (bq * depth * e) / lanes;
+  const fragments_B = (bkv * (depth + d) * e) / WARP;
+  const sums_B = (4 * bq * (bkv + d)) / lanes;
+  const most = machine.cores.max_registers_per_lane_B / 4;
+  const spilled = Math.max(0, Math.ceil((queries_B + fragments_B + sums_B) / 4) + OTHER_REGISTERS - most);
+  if (spilled === 0) return {};
+  const near_B = machine.stores.find((s) => s.role === 'cache' && s.scope === 'core')?.capacity_B ?? 0;
+  const own_B = 4 * spilled * lanes + (bq + 2 * bkv) * d * e;
+  return { spilled, resident: Math.max(1, Math.floor(near_B / own_B)) };
 }

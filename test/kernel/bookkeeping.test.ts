@@ -29,6 +29,13 @@ test('instructions wait for one another, look-ups for the cache', () => {
   expect(bookkeepingCycles({ instructions: 0, lookups: 0, barriers: 8 }, 128, a100)).toEqual({ issue: 0, chain: 160 });
 });
 
+test('a spilled register is stored and read: two instructions, and its bytes and latency in the core’s cache', () => {
+  const { issue, chain } = bookkeepingCycles({ instructions: 0, lookups: 0, spilled: 10 }, 128, a100);
+  // 4 warps over 4 slots; 2 · 128 · 4 B at 128 B a cycle, then 36 cycles
+  expect(issue).toBe(20);
+  expect(chain).toBeCloseTo(10 * (8 + 36), 6);
+});
+
 test.each([
   ['steady', runSteady],
   ['event', runEvent],

@@ -75,6 +75,13 @@ describe('a prompt', () => {
     expect(tile(op(64, 4096, 'fp8_e4m3'), l40s)).toMatchObject({ bq: 128, bkv: 128 });
   });
 
+  test('holds fragments in registers before Hopper, and spills what a lane has no more registers for', () => {
+    // scores 16, results 128, queries 32, keys and values 64 each, 32 others: 336 of 255, 81 spilled
+    const wide = prefillDispatch(op(256, 4096, 'fp8_e4m3'), 'fp8_e4m3', l40s)!;
+    expect(wide.habit).toMatchObject({ name: 'fmha', spilled: 81, resident: 1 });
+    expect(prefillDispatch(op(64), 'bf16', l40s)?.habit?.spilled).toBeUndefined();
+  });
+
   test('two tiles of 128 queries share a Blackwell core, as its accumulators leave room for', () => {
     const resident = (head_dim: number) => {
       const { op: a, pins } = prefillDispatch(op(head_dim), 'bf16', b200)!;
