@@ -23,6 +23,8 @@ export const DISPATCH = -3;
 const EVEN = 1.02;
 /** A copy of which less than this comes from DRAM is taken for a hit. */
 const RARE_MISS = 0.02;
+/** Uneven workgroups are placed one by one up to this many for each slot. */
+const MOST_PLACED = 4;
 
 export function launchTime(machine: ResourceGraph, context: Context): number {
   const { control } = machine;
@@ -107,6 +109,11 @@ export class Pace {
   /** Of the longest workgroup, and of those dispatched last; alone. */
   private longest = 0;
   private last = 0;
+  /** Of uneven workgroups that all run at once: the work of the core that has most of it, in mean workgroups. */
+  private fullest = 0;
+  private times: Float64Array | undefined;
+  private stride = 1;
+  private fixed = 0;
 
   constructor(
     private readonly d: Demand,
@@ -123,7 +130,7 @@ export class Pace {
     this.perCore = Math.ceil(this.concurrent / cores);
     this.share = Math.ceil(n / cores);
     this.waves = Math.ceil(this.share / resident);
-    const { dram_read_B: read, dram_write_B: write } = reuse;
+    const { dram_read_B: read, pushed_B: write } = reuse;
     const bytes = read + write;
     const mixing = bytes > 0 ? 1 + ((costs.mixedSlowdown - 1) * 2 * Math.min(read, write)) / bytes : 1;
     const per_B = costs.dram_s_per_B * mixing;
@@ -179,12 +186,14 @@ export class Pace {
     const { all } = this;
     for (let i = 0; i < all.length; i++) {
       const r = all[i]!;
-      // of uneven workgroups that all run at once the longest and its neighbours decide
-      const share = even ? this.share : n <= this.slots ? this.perCore - 1 + longest / alone : n / cores.count;
+      // of uneven workgroups that all run at once the core decides that has the longest together
+      const share = even ? this.share : n <= this.slots ? this.fullest + around / alone : n / cores.count;
       const service = this.service(r, share);
       if (service <= 0) continue;
       const heavy = this.heaviest(r);
-      let total = service + around + this.outside(r, heavy, true);
+      // what the longest does besides grows with it
+      const longer = even || n > this.slots ? 1 : longest / alone;
+      let total = service + around + longer * this.outside(r, heavy, true);
       if (even && waves > 1)
         total += (waves - 1) * Math.max(0, around + this.outside(r, heavy, false) - heavy.need[r]!);
       if (total > time) {
@@ -192,7 +201,16 @@ export class Pace {
         cause = r;
       }
     }
-    this.tail_s = !even && n > this.slots ? (this.last + around) / 2 : 0;
+    if (!even && n > this.slots && this.times && n <= MOST_PLACED * this.slots && cause < this.beyond) {
+      // how much longer each takes for the others that want the same
+      let stretch = 1;
+      for (let i = 0; i < this.near.length; i++) {
+        const r = this.near[i]!;
+        stretch = Math.max(stretch, this.service(r, n / cores.count) / ((n / this.slots) * alone));
+      }
+      const placed = this.lastEnd(around, stretch);
+      this.tail_s = Math.max(0, placed - time);
+    } else this.tail_s = !even && n > this.slots ? (this.last + around) / 2 : 0;
     time += this.tail_s;
     const dispatched = control.dispatch_interval_s * (n - 1) + alone;
     if (dispatched > time) {
@@ -374,11 +392,49 @@ export class Pace {
     return time;
   }
 
+  /** When the last workgroup ends if each slot takes the next as soon as it is free. */
+  private lastEnd(around: number, stretch: number): number {
+    const { workgroups } = this.d;
+    const times = this.times!;
+    // when each slot is free, as a heap with the earliest first
+    const free = new Float64Array(this.slots);
+    let end = 0;
+    for (let k = 0; k < workgroups; k++) {
+      const until = free[0]! + (around + this.fixed + times[Math.floor(k / this.stride) % times.length]!) * stretch;
+      if (until > end) end = until;
+      let at = 0;
+      for (;;) {
+        let next = 2 * at + 1;
+        if (next + 1 < free.length && free[next + 1]! < free[next]!) next++;
+        if (next >= free.length || free[next]! >= until) break;
+        free[at] = free[next]!;
+        at = next;
+      }
+      free[at] = until;
+    }
+    return end;
+  }
+
+  /** Workgroups go to the cores in turn: those of one core are as many apart as there are cores. */
+  private fullestCore(times: Float64Array, stride: number, fixed: number): number {
+    const cores = this.costs.machine.cores.count;
+    let most = 0;
+    for (let first = 0; first < cores; first++) {
+      let sum = 0;
+      for (let k = first; k < this.d.workgroups; k += cores)
+        sum += fixed + times[Math.floor(k / stride) % times.length]!;
+      if (sum > most) most = sum;
+    }
+    return most;
+  }
+
   /** Sets the time of the longest workgroup, and of those dispatched last, by how often their loops run. */
   private spreadOfTimes(): void {
     const { segments, root } = this.d;
     this.longest = root.alone;
     this.last = root.alone;
+    this.fullest = this.perCore;
+    this.times = undefined;
     if (this.rectangular) return;
     let by: Segment['nest']['by'];
     let times: Float64Array | undefined;
@@ -404,6 +460,16 @@ export class Pace {
     if (times) for (let v = 0; v < times.length; v++) if (times[v]! > most) most = times[v]!;
     this.longest = fixed + more + most;
     this.last = this.longest;
+    this.fullest = this.perCore - 1 + this.longest / root.alone;
+    // of as many workgroups as each has values, indices within the stride are faster ones
+    let stride = 1;
+    for (let n: Segment['nest'] | undefined = root.nest; n && n !== by; n = n.parent) stride *= n.to as number;
+    this.times = more === 0 ? times : undefined;
+    this.stride = stride;
+    this.fixed = fixed;
+    if (times && more === 0 && this.perCore > 1 && this.d.workgroups <= this.slots) {
+      this.fullest = this.fullestCore(times, stride, fixed) / root.alone;
+    }
     // the outermost dim that has more than one value is the last to change
     let outer: Segment['nest'] | undefined;
     for (let n: Segment['nest'] | undefined = root.nest; n; n = n.parent) if ((n.to as number) > 1) outer = n;

@@ -17,6 +17,8 @@ import { mentions, type Nest, placeFollows } from './domain.js';
 export interface Reuse {
   readonly dram_read_B: number;
   readonly dram_write_B: number;
+  /** Written to DRAM while the launch runs, by it or on behalf of those before. */
+  readonly pushed_B: number;
 }
 
 /** All that a launch reads, or writes, of a tensor. */
@@ -31,9 +33,13 @@ export interface Use {
   passes: number;
   /** Bit d: its place depends on grid dim d. */
   depends: number;
+  /** Bit d: neither its place nor how often it is asked for depends on grid dim d. */
+  alike: number;
   fetched_B: number;
   /** Of that, what no transfer has been charged with yet. */
   left_B: number;
+  /** Written, and pushed out of the cache before the launch ends. */
+  evicted_B: number;
 }
 
 export function reuseOf(
@@ -53,22 +59,41 @@ export function reuseOf(
     u.fetched_B = u.distinct_B;
     all_B += u.distinct_B;
   }
-  if (all_B > capacity) passes(uses, demand, program, mapping, capacity, costs.machine.cores.count * resident);
+  const touched_B = touchedOf(uses, all_B);
+  const concurrent = costs.machine.cores.count * resident;
+  if (all_B > capacity) passes(uses, demand, program, mapping, capacity, concurrent);
+  const waves = Math.max(1, demand.workgroups / concurrent);
+  // what the launch finds in the cache at its start, and what it brings in
+  let found_B = 0;
+  let brought_B = touched_B;
   for (let i = 0; i < uses.length; i++) {
     const u = uses[i]!;
     if (u.written) continue;
     const distance = u.tensor.role === 'scratch' ? 0 : context.reuse_B[u.tensor.kind];
     if (distance >= capacity) continue;
-    const kept = clamp01((capacity - distance) / Math.max(1, u.distinct_B));
+    let kept = clamp01((capacity - distance) / Math.max(1, u.distinct_B));
+    found_B += kept * u.distinct_B;
+    if (u.tensor.role === 'scratch') kept = keptOfScratch(u.distinct_B, touched_B, capacity, waves);
+    brought_B -= kept * u.distinct_B;
     u.fetched_B = Math.max(0, u.fetched_B - kept * u.distinct_B);
   }
 
+  // of what others left, the share that is dirty is that of this launch's own writes: each pays for those before it
+  const replaced = brought_B > 0 ? clamp01((capacity - found_B) / brought_B) : 0;
   let dram_read_B = 0;
   let dram_write_B = 0;
+  let pushed_B = 0;
   for (let i = 0; i < uses.length; i++) {
     const u = uses[i]!;
     if (u.written) {
-      if (u.tensor.role !== 'scratch' || u.distinct_B > capacity) dram_write_B += u.distinct_B;
+      u.evicted_B = evictedBeforeEnd(u.distinct_B, touched_B, capacity, waves);
+      if (u.tensor.role === 'scratch') dram_write_B += u.evicted_B;
+      else {
+        dram_write_B += u.distinct_B;
+        // what stays behind is written back in a later launch's time, as what earlier ones left is in this one's
+        u.evicted_B = Math.min(u.distinct_B, u.evicted_B + replaced * u.distinct_B);
+      }
+      pushed_B += u.evicted_B;
       // what is combined with must come first
       if (u.atomic) dram_read_B += u.distinct_B;
     } else dram_read_B += u.fetched_B;
@@ -80,8 +105,7 @@ export function reuseOf(
     if (!u || u.requested_B === 0) continue;
     const each_B = t.total_B / t.segment.nest.count;
     if (t.write) {
-      if (u.tensor.role !== 'scratch' || u.distinct_B > capacity)
-        t.segment.dramWrite_B += (each_B * u.distinct_B) / u.requested_B;
+      t.segment.dramWrite_B += (each_B * u.evicted_B) / u.requested_B;
       if (u.atomic) t.segment.dramRead_B += (each_B * u.distinct_B) / u.requested_B;
     } else {
       // the first to read brings it in for the others
@@ -91,7 +115,38 @@ export function reuseOf(
       t.segment.dramRead_B += each_B * t.miss;
     }
   }
-  return { dram_read_B, dram_write_B };
+  return { dram_read_B, dram_write_B, pushed_B };
+}
+
+/**
+ * Share of a scratch tensor that its reader finds, which goes over it in the order in which the launch before has written
+ * it: the oldest first, and that is pushed out first by what else the reader brings in. One that exceeds the cache is
+ * gone where it is wanted, always (the cyclic case of LRU). Workgroups that run all at once have no order.
+ */
+function keptOfScratch(own_B: number, all_B: number, capacity: number, waves: number): number {
+  const others_B = all_B - own_B;
+  if (all_B <= capacity) return 1;
+  if (waves <= 1) return clamp01((capacity - others_B) / own_B);
+  return clamp01((capacity - own_B) / others_B);
+}
+
+/**
+ * Bytes of a tensor that are written back before the launch ends. The cache holds what the last wave writes, after all
+ * that it reads; of what came before, as large a share as it has in all traffic.
+ */
+function evictedBeforeEnd(own_B: number, all_B: number, capacity: number, waves: number): number {
+  if (all_B <= capacity) return 0;
+  const last_B = Math.min(own_B / waves, capacity);
+  return Math.max(0, own_B - last_B - ((capacity - last_B) * own_B) / all_B);
+}
+
+/** Bytes of all uses, those of tensors that are read and written counted once. */
+function touchedOf(uses: readonly Use[], all_B: number): number {
+  let touched_B = all_B;
+  for (let i = 0; i < uses.length; i++)
+    for (let j = 0; j < i; j++)
+      if (uses[i]!.tensor === uses[j]!.tensor) touched_B -= Math.min(uses[i]!.distinct_B, uses[j]!.distinct_B);
+  return touched_B;
 }
 
 /** What transfers ask of each tensor, read and written apart; notes in each transfer which it is. */
@@ -112,8 +167,10 @@ function usesOf(transfers: readonly Transfer[], program: Program): Use[] {
         distinct_B: 0,
         passes: 1,
         depends: 0,
+        alike: (1 << grid.length) - 1,
         fetched_B: 0,
         left_B: 0,
+        evicted_B: 0,
       };
       uses.push(u);
     }
@@ -123,16 +180,29 @@ function usesOf(transfers: readonly Transfer[], program: Program): Use[] {
     // a loop whose bounds follow a grid index carries the dependence inwards (split ranges, stream-K), and rows picked
     // by data are others for each workgroup
     u.depends |= t.scattered ? (1 << grid.length) - 1 : t.follows;
-    for (let i = 0; i < grid.length; i++)
+    for (let i = 0; i < grid.length; i++) {
       if (!(u.depends & (1 << i)) && loopFollows(t.nest, t.view, grid[i]!.index)) u.depends |= 1 << i;
+      if (loopKnows(t.nest, grid[i]!.index)) u.alike &= ~(1 << i);
+    }
   }
   for (let i = 0; i < uses.length; i++) {
     const u = uses[i]!;
     const whole = bytesIn(u.tensor);
-    // rows picked by data: as many different ones as of that many picked blindly
-    u.distinct_B = u.scattered ? whole * (1 - Math.exp(-u.requested_B / whole)) : Math.min(u.requested_B, whole);
+    // rows picked by data: as many different ones as of that many picked blindly; stores that combine nothing go each
+    // to a row of its own
+    u.distinct_B =
+      u.scattered && (!u.written || u.atomic)
+        ? whole * (1 - Math.exp(-u.requested_B / whole))
+        : Math.min(u.requested_B / repeatsOf(u, grid), whole);
   }
   return uses;
+}
+
+/** Workgroups that ask for the same bytes. */
+function repeatsOf(u: Use, grid: Program['grid']): number {
+  let n = 1;
+  for (let d = 0; d < grid.length; d++) if (u.alike & ~u.depends & (1 << d)) n *= grid[d]!.extent;
+  return n;
 }
 
 /** How often loops up to transfer k read what it reads: the same tensor over the same range. */
@@ -264,5 +334,13 @@ function footprint(u: Use, count: number, levels: readonly RasterLevel[], workgr
 function loopFollows(nest: Nest, view: View, grid: LoopVar): boolean {
   for (let n: Nest | undefined = nest; n && !n.grid; n = n.parent)
     if (typeof n.from !== 'number' && mentions(n.from, grid) && placeFollows(view, n.index)) return true;
+  return false;
+}
+
+/** A loop around it runs more or less often by a grid index. */
+function loopKnows(nest: Nest, grid: LoopVar): boolean {
+  for (let n: Nest | undefined = nest; n && !n.grid; n = n.parent)
+    if ((typeof n.from !== 'number' && mentions(n.from, grid)) || (typeof n.to !== 'number' && mentions(n.to, grid)))
+      return true;
   return false;
 }
