@@ -93,7 +93,7 @@ export function requestRate({ dram, cache, near, from_ini }: Memory, level: stri
 /** Places of Ramulator 2's read-write traces: channel, rank, bank group, bank, row, and column in bursts. */
 export function placesOf(dram: DramSpec): PlaceToAddress {
   const { organisation: o, controller } = dram;
-  const mapping = new AddressMapping(o, { ...controller, bank_hash: 'none' });
+  const mapping = new AddressMapping(o, controller);
   const sizes = [o.channels, o.ranks, o.bankgroups, o.banks_per_group, o.rows, o.bursts_per_row];
   const names = ['channel', 'rank', 'bank group', 'bank', 'row', 'column'];
   const pieces = controller.interleave_B / o.burst_B;

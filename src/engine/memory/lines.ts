@@ -136,7 +136,8 @@ export class LineMemory {
     const part = {
       ...dram,
       organisation: { ...o, channels },
-      controller: { ...controller },
+      // the partition has turned them already
+      controller: { ...controller, channel_hash: 'none' as const },
     };
     this.dram = new DramSystem(part, {
       readDone: (tag, _arrival, done) => this.done(tag, done),

@@ -7,6 +7,8 @@
  * Sampling parts of a cache by address, rather than stretches of time, keeps every kept set exact (Kessler, Hill and
  * Wood, "A comparison of trace-sampling techniques for multi-megabyte caches", IEEE Trans. Computers 43(6), 1994).
  */
+import { turn } from './dram/mapping.js';
+
 export class Partition {
   /** Lines that lie side by side on a channel. */
   private readonly together: number;
@@ -48,10 +50,4 @@ export class Partition {
     const place = (piece - round * kept - (turn(round) % channels) + channels) % channels;
     return (round * channels + place) * together + (dense - piece * together);
   }
-}
-
-/** Fibonacci hashing of the round (Knuth, TAOCP 3, 6.4). */
-function turn(round: number): number {
-  const low = round < 0x80000000 ? round | 0 : (round % 0x80000000) | 0;
-  return Math.imul(low ^ (low >>> 13), 0x9e3779b1) >>> 8;
 }

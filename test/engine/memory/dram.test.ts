@@ -3,7 +3,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { dramEnergy, totalEnergy_J } from '../../../src/engine/memory/dram/energy.js';
 import { AddressMapping, FIELDS } from '../../../src/engine/memory/dram/mapping.js';
-import { type DramSpec, peakBandwidth_B_per_s } from '../../../src/engine/memory/dram/spec.js';
+import {
+  BANK_HASHES,
+  CHANNEL_HASHES,
+  type DramSpec,
+  peakBandwidth_B_per_s,
+} from '../../../src/engine/memory/dram/spec.js';
 import { DramSystem } from '../../../src/engine/memory/dram/system.js';
 import { altered, numbers, quiet, TABLES, table } from './support.js';
 
@@ -16,12 +21,15 @@ function latencies(spec: DramSpec, addresses: readonly number[], gap = 2000): nu
   return out;
 }
 
+/** Addresses fall where their bits say. */
+const PLAIN = { channel_hash: 'none', bank_hash: 'none' } as const;
+
 /** Cycles from the queue to the first command. */
 const CONTROLLER = 1;
 
 describe.each(TABLES)('unloaded %s', (name) => {
   test('latency of closed bank, open row and other row is the timing formula', async () => {
-    const spec = altered(await table(name), { refresh: 'none', bank_hash: 'none' });
+    const spec = altered(await table(name), { refresh: 'none', ...PLAIN });
     const t = spec.timing;
     const mapping = new AddressMapping(spec.organisation, spec.controller);
     const at = (ro: number, co: number) => mapping.address({ ro, co, ch: 0, ra: 0, ba: 0, bg: 0 });
@@ -32,7 +40,7 @@ describe.each(TABLES)('unloaded %s', (name) => {
   });
 
   test('a closed page answers every read like a closed bank', async () => {
-    const spec = altered(await table(name), { refresh: 'none', bank_hash: 'none', page: 'closed' });
+    const spec = altered(await table(name), { refresh: 'none', ...PLAIN, page: 'closed' });
     const t = spec.timing;
     const same = latencies(spec, [0, 0, 0]);
     expect(same).toEqual(new Array(3).fill(CONTROLLER + t.tRCDRD + t.RL + t.BL));
@@ -56,7 +64,7 @@ describe.each(TABLES)('unloaded %s', (name) => {
 
 test('cycles may go beyond 32 bits', async () => {
   const base = await table('ddr4');
-  const spec = altered(base, { refresh: 'none', bank_hash: 'none' });
+  const spec = altered(base, { refresh: 'none', ...PLAIN });
   const row = spec.organisation.bursts_per_row * spec.organisation.burst_B * spec.organisation.bankgroups;
   const addresses = Array.from({ length: 60 }, (_, i) => (i % 7) * row + (i % 3) * 64);
   const soon = latencies(spec, addresses);
@@ -71,7 +79,7 @@ test('cycles may go beyond 32 bits', async () => {
 });
 
 test('a row miss takes nRP + nRCD + nCL before its burst, as Ramulator 2 counts', async () => {
-  const spec = altered(await table('ddr4'), { refresh: 'none', bank_hash: 'none' });
+  const spec = altered(await table('ddr4'), { refresh: 'none', ...PLAIN });
   const t = spec.timing;
   const mapping = new AddressMapping(spec.organisation, spec.controller);
   const [, miss] = latencies(spec, [0, mapping.address({ ro: 5, co: 0, ch: 0, ra: 0, ba: 0, bg: 0 })]);
@@ -88,10 +96,12 @@ describe('address mapping', () => {
         orders,
         fc.constantFrom(1, 3, 8, 12, 80),
         fc.constantFrom(64, 256),
+        fc.constantFrom(...CHANNEL_HASHES),
+        fc.constantFrom(...BANK_HASHES),
         fc.nat(),
-        (order, channels, interleave_B, n) => {
+        (order, channels, interleave_B, channel_hash, bank_hash, n) => {
           const o = { ...organisation, channels, burst_B: 64 };
-          const mapping = new AddressMapping(o, { mapping: order.join(''), bank_hash: 'none', interleave_B });
+          const mapping = new AddressMapping(o, { mapping: order.join(''), channel_hash, bank_hash, interleave_B });
           const address = (n * 64) % mapping.capacity_B;
           mapping.map(address);
           const { channel, rank, group, bank, row } = mapping;
@@ -106,7 +116,7 @@ describe('address mapping', () => {
 
   test('reads rochrababgco as row, channel, rank, bank, bank group, column', () => {
     const o = { ...organisation, burst_B: 64 };
-    const mapping = new AddressMapping(o, { mapping: 'rochrababgco', bank_hash: 'none', interleave_B: 64 });
+    const mapping = new AddressMapping(o, { mapping: 'rochrababgco', ...PLAIN, interleave_B: 64 });
     // column 5 bits, bank group 2, bank 2, rank 1, channel 3, row
     mapping.map(64 * (7 + 32 * (3 + 4 * (2 + 4 * (1 + 2 * (5 + 8 * 1234))))));
     expect([mapping.row, mapping.channel, mapping.rank, mapping.group, mapping.bank]).toEqual([1234, 5, 1, 7, 30]);
@@ -114,7 +124,12 @@ describe('address mapping', () => {
 
   test('hashed banks stay a permutation of the banks of each row', () => {
     const o = { ...organisation, channels: 1, ranks: 1, burst_B: 64 };
-    const mapping = new AddressMapping(o, { mapping: 'rorachbabgco', bank_hash: 'row_xor', interleave_B: 64 });
+    const mapping = new AddressMapping(o, {
+      mapping: 'rorachbabgco',
+      channel_hash: 'none',
+      bank_hash: 'row_xor',
+      interleave_B: 64,
+    });
     for (const row of [0, 1, 5, 77]) {
       const banks = Array.from({ length: 16 }, (_, i) => {
         mapping.map(64 * 32 * (i + 16 * row));
@@ -124,9 +139,32 @@ describe('address mapping', () => {
     }
   });
 
+  test.each([16, 24, 80])('turned, a stride of any power of two falls on all of %i channels', (channels) => {
+    const o = { ...organisation, channels, ranks: 1, burst_B: 64 };
+    const choice = { mapping: 'rorabacochbg', channel_hash: 'turn', bank_hash: 'row_xor', interleave_B: 128 } as const;
+    const mapping = new AddressMapping(o, choice);
+    for (let stride = 512; stride <= 2 ** 24; stride *= 2) {
+      const requests = new Int32Array(channels);
+      const n = Math.min(64 * channels, Math.floor(mapping.capacity_B / stride));
+      for (let i = 0; i < n; i++) {
+        mapping.map(i * stride);
+        requests[mapping.channel]!++;
+      }
+      // a fair share each, within what chance would leave
+      expect(Math.max(...requests)).toBeLessThan((3 * n) / channels + 4);
+      if (n > 8 * channels) expect(Math.min(...requests)).toBeGreaterThan(0);
+    }
+    // whole rounds fall on each channel once
+    const round = Array.from({ length: channels }, (_, i) => {
+      mapping.map((7 * channels + i) * 512);
+      return mapping.channel;
+    });
+    expect(new Set(round).size).toBe(channels);
+  });
+
   test('takes addresses beyond 32 bits', () => {
     const o = { ...organisation, rows: 2 ** 20, channels: 64, burst_B: 64 };
-    const mapping = new AddressMapping(o, { mapping: 'rochrababgco', bank_hash: 'none', interleave_B: 64 });
+    const mapping = new AddressMapping(o, { mapping: 'rochrababgco', ...PLAIN, interleave_B: 64 });
     const address = mapping.address({ ro: 987654, ch: 63, ra: 1, ba: 3, bg: 2, co: 31 });
     expect(address).toBeGreaterThan(2 ** 36);
     mapping.map(address);
@@ -135,7 +173,7 @@ describe('address mapping', () => {
 });
 
 describe('controller', () => {
-  const one = async () => altered(await table('ddr4'), { refresh: 'none', bank_hash: 'none' });
+  const one = async () => altered(await table('ddr4'), { refresh: 'none', ...PLAIN });
 
   test('requests to an open row go before an older one to another row, until that may go first', async () => {
     const spec = await one();

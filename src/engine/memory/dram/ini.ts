@@ -208,6 +208,7 @@ export function parseIni(text: string, file: string, reading: IniReading = 'dram
     controller: {
       mapping,
       interleave_B: organisation.burst_B,
+      channel_hash: 'none',
       bank_hash: 'none',
       page: r.choice('system', 'row_buf_policy', 'OPEN_PAGE', { OPEN_PAGE: 'open', CLOSE_PAGE: 'closed' }),
       refresh: r.choice('system', 'refresh_policy', 'RANK_LEVEL_STAGGERED', {

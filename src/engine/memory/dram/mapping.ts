@@ -3,7 +3,9 @@
  *
  * A mapping names the six fields from the highest bits to the lowest, two letters each, as DRAMsim3 writes them:
  * `rochrababgco` is row, channel, rank, bank, bank group, column. Below the fields lie the bytes of one burst, or of
- * `interleave_B`: the low part of the column, that stays together whatever stands lowest. A number of channels that is no power of two is split off by division at its place.
+ * `interleave_B`: the low part of the column, that stays together whatever stands lowest. A number of channels that is no
+ * power of two is split off by division at its place. A hash may turn the channels, each round of them by the number of
+ * the round (the bits above), and another the banks of each row.
  */
 import { InputError } from '../../../base/errors.js';
 import type { Controller, Organisation } from './spec.js';
@@ -54,7 +56,10 @@ export class AddressMapping {
   /** Bits below the channel, as a factor, where the channels are no power of two. */
   private readonly below_channel: number;
   private readonly below_bits: number;
+  /** Where they are no power of two; else 0. */
+  private readonly divided: number;
   private readonly channels: number;
+  private readonly turned: boolean;
   private readonly burst_B: number;
   private readonly interleave_B: number;
   private readonly groups: number;
@@ -65,12 +70,14 @@ export class AddressMapping {
 
   constructor(
     organisation: Organisation,
-    controller: Pick<Controller, 'mapping' | 'bank_hash' | 'interleave_B'>,
+    controller: Pick<Controller, 'mapping' | 'channel_hash' | 'bank_hash' | 'interleave_B'>,
     place?: string,
   ) {
     const o = organisation;
     const binary = Number.isInteger(Math.log2(o.channels));
-    this.channels = binary ? 0 : o.channels;
+    this.channels = o.channels;
+    this.divided = binary ? 0 : o.channels;
+    this.turned = controller.channel_hash === 'turn';
     this.burst_B = o.burst_B;
     this.interleave_B = controller.interleave_B;
     this.groups = o.bankgroups;
@@ -122,18 +129,19 @@ export class AddressMapping {
     let burst = Math.floor(address / this.burst_B);
     this.burst = burst;
     let channel = 0;
-    if (this.channels !== 0) {
+    let round = -1;
+    if (this.divided !== 0) {
       if (burst < 0x80000000) {
         // whole numbers of 32 bits divide much faster
         const above = burst >>> this.below_bits;
-        const row = (above / this.channels) | 0;
-        channel = above - row * this.channels;
-        burst = (burst & (this.below_channel - 1)) + row * this.below_channel;
+        round = (above / this.divided) | 0;
+        channel = above - round * this.divided;
+        burst = (burst & (this.below_channel - 1)) + round * this.below_channel;
       } else {
         const above = Math.floor(burst / this.below_channel);
-        const row = Math.floor(above / this.channels);
-        channel = above - row * this.channels;
-        burst = (burst % this.below_channel) + row * this.below_channel;
+        round = Math.floor(above / this.divided);
+        channel = above - round * this.divided;
+        burst = (burst % this.below_channel) + round * this.below_channel;
       }
     }
     let row: number;
@@ -141,7 +149,7 @@ export class AddressMapping {
     let bank: number;
     if (burst < LOW) {
       const { near } = this;
-      this.channel = this.channels !== 0 ? channel : (burst >>> near.chAt) & near.chMask;
+      if (this.divided === 0) channel = (burst >>> near.chAt) & near.chMask;
       row = (burst >>> near.roAt) & near.roMask;
       group = (burst >>> near.bgAt) & near.bgMask;
       bank = (burst >>> near.baAt) & near.baMask;
@@ -149,12 +157,17 @@ export class AddressMapping {
     } else {
       const high = Math.floor(burst / LOW) | 0;
       const low = burst % LOW;
-      this.channel = this.channels !== 0 ? channel : this.part('ch', low, high);
+      if (this.divided === 0) channel = this.part('ch', low, high);
       row = this.part('ro', low, high);
       group = this.part('bg', low, high);
       bank = this.part('ba', low, high);
       this.rank = this.part('ra', low, high);
     }
+    if (this.turned) {
+      if (round < 0) round = Math.floor(burst / (this.below_channel * this.channels));
+      channel = (channel + turn(round)) % this.channels;
+    }
+    this.channel = channel;
     if (this.hashed) {
       group ^= row & (this.groups - 1);
       bank ^= (row >>> this.width.bg) & (this.banks_per_group - 1);
@@ -170,13 +183,25 @@ export class AddressMapping {
     return ((low >>> l.at) & l.mask) | (((high >>> h.at) & h.mask) << h.to);
   }
 
-  /** The address of a place: the inverse of `map` where banks are not hashed. Columns count pieces of `interleave_B`. */
+  /** The address of a place: the inverse of `map`. Columns count pieces of `interleave_B`. */
   address(place: Readonly<Record<Field, number>>): number {
+    const { ro } = place;
+    const { channels, groups, banks_per_group } = this;
+    const bg = this.hashed ? place.bg ^ (ro & (groups - 1)) : place.bg;
+    const ba = this.hashed ? place.ba ^ ((ro >>> this.width.bg) & (banks_per_group - 1)) : place.ba;
     let burst = 0;
     for (const field of this.order) {
-      if (field === 'ch' && this.channels !== 0) burst = burst * this.channels + place.ch;
-      else burst = burst * 2 ** this.width[field] + place[field];
+      if (field === 'ch') {
+        const back = this.turned ? turn(burst) % channels : 0;
+        burst = burst * channels + ((place.ch - back + channels) % channels);
+      } else burst = burst * 2 ** this.width[field] + (field === 'bg' ? bg : field === 'ba' ? ba : place[field]);
     }
     return burst * this.interleave_B;
   }
+}
+
+/** By how many channels a round is turned: Fibonacci hashing (Knuth, TAOCP 3, 6.4). */
+export function turn(round: number): number {
+  const low = round < 0x80000000 ? round | 0 : (round % 0x80000000) | 0;
+  return Math.imul(low ^ (low >>> 13), 0x9e3779b1) >>> 8;
 }

@@ -61,12 +61,15 @@ export const REFRESH_POLICIES = ['none', 'all_bank', 'together', 'per_bank'] as 
  */
 export const DUAL_COMMANDS = ['none', 'next_ready', 'both'] as const;
 export const BANK_HASHES = ['none', 'row_xor'] as const;
+export const CHANNEL_HASHES = ['none', 'turn'] as const;
 
 export interface Controller {
   /** Fields of an address from high to low, two letters each: ro, ra, ch, ba, bg, co. */
   readonly mapping: string;
   /** Aligned bytes that the fields above do not split: a power of two of bursts, within a row. */
   readonly interleave_B: number;
+  /** turn: pieces go round the channels, each round starting at one that depends on the round: no stride stays on a few. */
+  readonly channel_hash: (typeof CHANNEL_HASHES)[number];
   /** row_xor: low bits of the row are added into bank and bank group, so that equal banks of rows spread. */
   readonly bank_hash: (typeof BANK_HASHES)[number];
   readonly page: (typeof PAGE_POLICIES)[number];

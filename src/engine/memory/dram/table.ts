@@ -12,6 +12,7 @@ import { type Places, type ResolveExtends, readTree } from '../../../machine/tre
 import { energyOfCurrents } from './energy.js';
 import {
   BANK_HASHES,
+  CHANNEL_HASHES,
   type CommandEnergy,
   checkSpec,
   type DramSpec,
@@ -90,6 +91,7 @@ export const DramTableSchema = Type.Object(
       {
         mapping: Type.String({ description: 'fields of an address, high to low, e.g. rorabacochbg' }),
         interleave: Quantity('bytes', 'aligned bytes that the fields do not split'),
+        channel_hash: choice(CHANNEL_HASHES),
         bank_hash: choice(BANK_HASHES),
         page: choice(PAGE_POLICIES),
         refresh: choice(REFRESH_POLICIES),
@@ -168,6 +170,7 @@ function specOf(table: DramTable, file: string): DramSpec {
       controller: {
         mapping: c.mapping,
         interleave_B: c.interleave,
+        channel_hash: c.channel_hash,
         bank_hash: c.bank_hash,
         page: c.page,
         refresh: c.refresh,
