@@ -135,3 +135,11 @@ describe('bad files', () => {
     expect(warnings.join('\n')).toMatch(/sparsity.*not simulated/);
   });
 });
+
+test('weights that pass again and again are said, with why; those that fit are not', () => {
+  const config = (kB: number) =>
+    parseScaleSimConfig(CONFIG.replace('FilterSramSzkB: 1', `FilterSramSzkB: ${kB}`).replace('os', 'ws'), 'c.cfg');
+  const layers = parseTopology('Layer, M, N, K,\nbig, 8, 64, 64,\n', 'topology');
+  expect(simulateScaleSim(config(1), layers).warnings.join('\n')).toMatch(/'big': filter words come \d+ times/);
+  expect(simulateScaleSim(config(16), layers).warnings.join('\n')).not.toMatch(/filter words come/);
+});

@@ -88,8 +88,20 @@ export function simulateScaleSim(
     warnings: [
       ...config.warnings,
       'the configuration states neither clock nor energies: results are in cycles and words',
+      ...results.flatMap((r) => fetchedAgain(config, r)),
     ],
   };
+}
+
+/** Of what stays in the array each word is needed once; more is the prefetcher's doing. */
+function fetchedAgain({ dataflow }: ScaleSimConfig, { layer, m, n, k, ifmap, filter }: LayerResult): string[] {
+  if (dataflow === 'os') return [];
+  const name = dataflow === 'ws' ? 'filter' : 'input';
+  const times = dataflow === 'ws' ? filter.dram_words / (k * n) : ifmap.dram_words / (k * m);
+  if (times < 2) return [];
+  return [
+    `layer '${layer}': ${name} words come ${Math.round(times)} times. The prefetcher, as SCALE-Sim has it, keeps one order, top row of a fold first; the array loads the bottom row first. Where the buffer ends within a fold the whole order passes again`,
+  ];
 }
 
 function runLayer(config: ScaleSimConfig, { name, product }: Layer): LayerResult {
