@@ -41,7 +41,7 @@ export function prefillDispatch(
   const common = { groups: 4, scaled: 1 };
   /** Small blocks: whole fragments of queries, keys and values are held in registers. */
   const held = (bq: number, bkv: number, stages: number): Dispatch =>
-    on({ ...common, bq, bkv, stages }, 'fmha', spillsOf(op, bq, bkv, machine));
+    on({ ...common, bq, bkv, stages }, 'fmha', registersOf(op, bq, bkv, machine));
   const narrow = bytesOf(op.q) === 1;
   const d = op.head_dim;
   // two tiles of 128 queries take turns on a core: two workgroups here
@@ -64,10 +64,11 @@ const WARPS = 4;
 const OTHER_REGISTERS = 32;
 
 /**
- * Registers that a lane lacks: each of four warps holds its queries, scores and results and the fragments of all of a
- * block's keys and values. Workgroups whose spilled registers do not fit the core's cache together take turns.
+ * What registers leave room for: each of four warps holds its queries, scores and results and the fragments of all of a
+ * block's keys and values. What a lane lacks is spilled; workgroups whose spills do not fit the core's cache together
+ * take turns.
  */
-function spillsOf(op: Attention, bq: number, bkv: number, machine: ResourceGraph): Partial<Habit> {
+function registersOf(op: Attention, bq: number, bkv: number, machine: ResourceGraph): Partial<Habit> {
   const { head_dim: d } = op;
   const e = bytesOf(op.q);
   const lanes = WARP * WARPS;
@@ -76,10 +77,13 @@ function spillsOf(op: Attention, bq: number, bkv: number, machine: ResourceGraph
   const queries_B = (bq * depth * e) / lanes;
   const fragments_B = (bkv * (depth + d) * e) / WARP;
   const sums_B = (4 * bq * (bkv + d)) / lanes;
-  const most = machine.cores.max_registers_per_lane_B / 4;
-  const spilled = Math.max(0, Math.ceil((queries_B + fragments_B + sums_B) / 4) + OTHER_REGISTERS - most);
-  if (spilled === 0) return {};
+  const need = Math.ceil((queries_B + fragments_B + sums_B) / 4) + OTHER_REGISTERS;
+  const { max_registers_per_lane_B, registers_B } = machine.cores;
+  const most = max_registers_per_lane_B / 4;
+  const spilled = Math.max(0, need - most);
+  const byRegisters = Math.floor(registers_B / (4 * Math.min(need, most) * lanes));
+  if (spilled === 0) return { resident: Math.max(1, byRegisters) };
   const near_B = machine.stores.find((s) => s.role === 'cache' && s.scope === 'core')?.capacity_B ?? 0;
   const own_B = 4 * spilled * lanes + (bq + 2 * bkv) * d * e;
-  return { spilled, resident: Math.max(1, Math.floor(near_B / own_B)) };
+  return { spilled, resident: Math.max(1, Math.min(byRegisters, Math.floor(near_B / own_B))) };
 }
