@@ -9,7 +9,7 @@ import { type Advice, adviceOf } from './advice.js';
 import { termsOf } from './least-io.js';
 import { OTHERS, type Other, otherByName } from './others.js';
 import { boundInValues, dagOf, pebblingOf } from './pebble/pebbling.js';
-import type { Bounds } from './result.js';
+import { type Bounds, sizeMatters } from './result.js';
 import { ownSchedule, type Schedule, scheduleOf, schedulesOf, searchFree } from './schedules.js';
 import { strongest, type Term } from './term.js';
 
@@ -143,9 +143,13 @@ function bytesText(bytes: number): string {
   return `${Number(value.toPrecision(3))} ${unit[i]}`;
 }
 
-const tileText = (s: Schedule): string =>
-  Object.entries(s.tile)
-    .filter(([key]) => !/^(stages|groups|panel|cluster|softmax_groups)/.test(key))
+/** Sizes that change what moves; `than`: of two tiles of one kernel, those in which they differ. */
+const tileText = ({ tile }: Schedule, than?: Schedule): string =>
+  Object.entries(tile)
+    .filter(
+      ([key, value]) =>
+        sizeMatters(key) && (than ? than.tile[key] !== undefined && than.tile[key] !== value : value !== 0),
+    )
     .map(([key, value]) => `${key}=${value}`)
     .join(', ');
 
@@ -164,7 +168,7 @@ function adviceText(advice: Advice | undefined, bound_B: number, schedules: read
     return `${from.kernel} at ${tileText(from)} moves least of what the library has. ${rest(left_B)}`;
   const what =
     change === 'tile'
-      ? `a tile of ${tileText(to)} instead of ${tileText(from)} in ${from.kernel}`
+      ? `a tile of ${tileText(to, from)} instead of ${tileText(from, to)} in ${from.kernel}`
       : `${to.kernel} (${tileText(to)}) instead of ${from.kernel} (${tileText(from)})`;
   return `What would save most: ${what}: ${bytesText(saves_B)}, ${((100 * saves_B) / from.requested_B).toFixed(0)} %. ${rest(left_B)}`;
 }

@@ -120,3 +120,6 @@ export const CompositionSchema = Type.Object(
   },
   { $id: 'bounds-workload' },
 );
+
+/** Whether a size changes what moves: buffers, lane groups and orders do not. */
+export const sizeMatters = (key: string): boolean => !/^(stages|groups|panel|cluster|softmax_groups)/.test(key);

@@ -9,6 +9,7 @@ import { type AnyKernel, kernelsFor } from '../kernel/library/index.js';
 import type { Op } from '../workload/op.js';
 import { liveBytes, requestedOf, requestedWithin } from './count.js';
 import { nearMachine } from './near-machine.js';
+import { sizeMatters } from './result.js';
 import { type Axis, type Space, spaceOf } from './space.js';
 
 export interface Schedule {
@@ -175,7 +176,7 @@ function searchListed(
   for (const [name, { values }] of Object.entries(kernel.params)) {
     const around = free?.[name];
     let tried = values;
-    if (/^(stages|groups|panel|cluster)/.test(name)) tried = values.slice(0, 1);
+    if (!sizeMatters(name)) tried = values.slice(0, 1);
     else if (around !== undefined) tried = nearest(values, around, axes.has(name) ? 3 : 1);
     choices = choices.flatMap((c) => tried.map((v) => ({ ...c, [name]: v })));
     const step = Math.ceil(choices.length / MOST_LISTED);

@@ -98,4 +98,12 @@ test('the drawing holds the bound, a line per kernel and the tables', async () =
   expect(md).toMatch(/\| attention\\_fused \| free/);
   const html = (await renderBounds(page, bounds, 'html')) as string;
   expect(html).toContain('id="tilewright-report"');
+  // what is said, and what stands behind it, is on the page and not only in its data
+  for (const text of ['any schedule moves at least', 'id="table-schedules"', 'id="table-terms"', 'Saha and Ye'])
+    expect(html).toContain(text);
+});
+
+test('advice names the sizes that change, and no others', () => {
+  const { advice } = ask('gemm', 'm=1024,n=1024,k=1024', 65536);
+  expect(advice).toMatch(/a tile of bm=\d+, bn=\d+ instead of bm=\d+, bn=\d+ in gemm/);
 });

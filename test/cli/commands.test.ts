@@ -43,6 +43,20 @@ test(
   SECONDS,
 );
 
+test(
+  'bounds draws into the file of -o, by its ending, as other commands write reports',
+  async () => {
+    const page = join(home, 'bounds.html');
+    const picture = join(home, 'bounds.png');
+    const asked = ['bounds', 'fft', '--shape', 'n=4096', '--capacity', '16KiB', '--quiet'];
+    expect(await ok(...asked, '-o', page)).toBe('');
+    expect(readFileSync(page, 'utf8')).toContain('data-chart="io"');
+    await ok(...asked, '-o', picture);
+    expect(readFileSync(picture).subarray(1, 4).toString()).toBe('PNG');
+  },
+  SECONDS,
+);
+
 describe('help', () => {
   test(
     'names every command, and each command explains itself',

@@ -6,9 +6,9 @@ import { parseQuantity } from '../../base/units.js';
 import { type Composition, composeTrace } from '../../bounds/compose.js';
 import { type Asked, boundsFor, leastOf } from '../../bounds/evaluate.js';
 import { OTHERS, otherByName } from '../../bounds/others.js';
-import type { Bounds, Pebbling } from '../../bounds/result.js';
+import type { Bounds } from '../../bounds/result.js';
 import type { AnyKernel } from '../../kernel/library/index.js';
-import { pebblingTable, renderBounds, schedulesTable } from '../../report/bounds.js';
+import { boundSentence, boundTables, renderBounds } from '../../report/bounds.js';
 import { quantity } from '../../report/format.js';
 import { formatOf, textTable } from '../../report/index.js';
 import { crossingsOf } from '../boundaries.js';
@@ -49,11 +49,12 @@ export function define(command: Command): void {
     )
     .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
     .option('--tile <key=value,…>', 'a tile of your own, set beside the best ones')
-    .option('--draw <file>', 'draw bytes against capacity: .html, .svg, .png or .md')
+    .option('--draw <file>', 'also draw bytes against capacity: .html, .svg, .png or .md')
     .option('--pebble', 'play the red–blue pebble game on the graph of a small shape, step by step')
     .option('--frontier', 'instead: the least words for each size of a buffer, over all nests of two levels')
     .addOption(new Option('--set <path=value>', 'override a field of the machine').argParser(collect))
     .option('-w, --workload <text>', 'instead of a kernel: all ops of a workload, one by one and fused')
+    .addHelpText('after', '\nWith -o FILE.html, .md, .svg or .png it is a page or a picture of bytes against capacity.')
     .action(async (name: string | undefined, options: Options) => {
       if (options.frontier) return emit(options, await frontierOf(name, options));
       if (options.workload !== undefined) {
@@ -63,9 +64,12 @@ export function define(command: Command): void {
         return emit(options, { json: () => composition, text: () => compositionText(composition) });
       }
       if (name === undefined) throw new InputError('expected the name of a kernel, or --workload');
-      const format = options.draw === undefined ? undefined : formatOf(options.draw);
-      if (options.draw !== undefined && !format)
-        throw new InputError("the file's ending says no format; known: html, svg, png, md, json", options.draw);
+      // as a page or a picture, like the reports of other commands
+      const page = options.out !== undefined && formatOf(options.out) !== 'json' ? formatOf(options.out) : undefined;
+      const drawn = page ? options.out! : options.draw;
+      const format = drawn === undefined ? undefined : formatOf(drawn);
+      if (drawn !== undefined && !format)
+        throw new InputError("the file's ending says no format; known: html, svg, png, md, json", drawn);
       const tile = options.tile === undefined ? undefined : parseAssignments(options.tile, `--tile ${options.tile}`);
       const { dtype, pebble } = options;
       const own = isKernelFile(name) ? await loadUserKernel(name) : undefined;
@@ -86,11 +90,11 @@ export function define(command: Command): void {
         const title = `Least I/O of ${name} (${Object.entries(bounds.shape)
           .map(([k, v]) => `${k} ${v}`)
           .join(', ')})`;
-        const page = { title, version: VERSION, command: commandLine() };
-        writeOutput(options.draw!, await renderBounds(page, bounds, format));
-        note(options, `wrote ${options.draw}`);
+        const about = { title, version: VERSION, command: commandLine() };
+        writeOutput(drawn!, await renderBounds(about, bounds, format));
+        note(options, `wrote ${drawn}`);
       }
-      await emit(options, { json: () => bounds, text: () => boundsText(bounds) });
+      if (!page) await emit(options, { json: () => bounds, text: () => boundsText(bounds) });
     });
 }
 
@@ -166,37 +170,11 @@ async function frontierOf(name: string | undefined, { shape, dtype }: Options): 
 const bytes = (value: number) => ({ text: quantity(value, 'B'), value });
 
 function boundsText(b: Bounds): string {
-  const parts = [
-    `${bold(`${b.kernel}: any schedule moves at least ${quantity(b.bound_B, 'B')} with ${quantity(b.capacity_B, 'B')} of fast memory`)}\n${b.formula}\n${b.range}; ${b.source}`,
-    plainTable(
-      ['Bound', 'Bytes', 'Holds for'],
-      b.terms.map((t) => [t.formula, t.bound_B > 0 ? bytes(t.bound_B) : { text: 'says nothing', value: 0 }, t.range]),
-    ),
-  ];
-  if (b.machine) parts.push(boundariesText(b.machine));
-  if (b.schedules.length > 0) parts.push(textTable(schedulesTable(b), STYLE));
-  parts.push(b.advice);
-  if (b.pebbling) parts.push(pebblingText(b.pebbling));
-  return parts.join('\n\n');
-}
-
-function boundariesText({ name, kernel, boundaries }: NonNullable<Bounds['machine']>): string {
-  return plainTable(
-    [`Boundary of ${name}`, 'Near memory', 'At least', `${kernel} moves`, 'Ratio', 'By'],
-    boundaries.map((c) => [
-      c.boundary,
-      bytes(c.capacity_B),
-      bytes(c.bound_B),
-      bytes(c.moved_B),
-      { text: `${c.ratio.toPrecision(3)}×`, value: c.ratio },
-      c.formula,
-    ]),
-  );
-}
-
-function pebblingText(p: Pebbling): string {
-  const table = pebblingTable(p);
-  return `${bold(table.title)}\n${textTable(table, STYLE)}`;
+  return [
+    `${bold(boundSentence(b))}\n${b.formula}\n${b.range}; ${b.source}`,
+    ...boundTables(b).map((t) => (t.id === 'pebbling' ? `${bold(t.title)}\n` : '') + textTable(t, STYLE)),
+    b.advice,
+  ].join('\n\n');
 }
 
 const MOST_EDGES = 20;

@@ -1,5 +1,5 @@
 /** Bytes against capacity on log–log axes: the lower bound, a line per kernel at its best tile, the tiles asked about. */
-import type { Bounds, Pebbling } from '../../bounds/result.js';
+import { type Bounds, type Pebbling, sizeMatters } from '../../bounds/result.js';
 import { percent, quantity, times } from '../format.js';
 import { cycle, DASHES, INK, MUTED, OKABE_ITO } from '../palette.js';
 import type { Table } from '../table.js';
@@ -103,10 +103,9 @@ export function ioChart(bounds: Bounds): Chart {
     title: `Bytes against fast memory: ${bounds.kernel}`,
     caption:
       'Lines: the lower bound, and each kernel at the best tile of free sizes. Diamonds: tiles of the sizes the library ' +
-      'offers; a cross: the tile that was given. Dotted: the capacity asked about. ' +
-      bounds.advice,
+      'offers; a cross: the tile that was given. Dotted: the capacity asked about.',
     spec: specOf(body),
-    tables: [schedulesTable(bounds), curveTable(bounds), ...(bounds.pebbling ? [pebblingTable(bounds.pebbling)] : [])],
+    tables: [curveTable(bounds)],
   };
 }
 
@@ -115,13 +114,23 @@ const axis = (field: string, title: string, domain: [number, number]) => ({
   type: 'quantitative',
   title,
   scale: { type: 'log', domain, nice: false },
-  axis: { values: decades(domain), labelExpr: "format(datum.value, '~s') + 'B'" },
+  axis: { values: ticks(domain), labelExpr: "format(datum.value, '~s') + 'B'" },
 });
 
-/** Sizes that change what moves. */
+/** Powers of ten, with 2 and 5 between them where they are few. */
+function ticks(domain: [number, number]): number[] {
+  const tens = decades(domain);
+  if (tens.length > 2) return tens;
+  const first = Math.floor(Math.log10(domain[0]));
+  return Array.from({ length: 4 }, (_, i) => [1, 2, 5].map((m) => Number(`${m}e${first + i}`)))
+    .flat()
+    .filter((v) => v >= domain[0] && v <= domain[1]);
+}
+
+/** Sizes that change what moves, and choices that are made. */
 export const tileText = (tile: Readonly<Record<string, number>>): string =>
   Object.entries(tile)
-    .filter(([key]) => !/^(stages|groups|panel|cluster|softmax_groups)/.test(key))
+    .filter(([key, value]) => sizeMatters(key) && value !== 0)
     .map(([key, value]) => `${key}=${value}`)
     .join(' ');
 
@@ -147,6 +156,48 @@ export function schedulesTable(bounds: Bounds): Table {
       { text: times(s.ratio), value: s.ratio },
       { text: quantity(s.live_B, 'B'), value: s.live_B },
       { text: percent(s.live_B / bounds.capacity_B), value: s.live_B / bounds.capacity_B },
+    ]),
+  };
+}
+
+/** All bounds that hold, with what they hold for and, on pages, who says so. */
+export function termsTable({ terms }: Bounds, sources: boolean): Table {
+  return {
+    id: 'terms',
+    title: 'Bounds',
+    columns: [
+      { key: 'formula', label: 'Bound', align: 'left' },
+      { key: 'bytes', label: 'Bytes', align: 'right' },
+      { key: sources ? 'source' : 'range', label: 'Holds for', align: 'left' },
+    ],
+    rows: terms.map((t) => [
+      { text: t.formula },
+      t.bound_B > 0 ? { text: quantity(t.bound_B, 'B'), value: t.bound_B } : { text: 'says nothing', value: 0 },
+      { text: sources ? `${t.range}; ${t.source}` : t.range },
+    ]),
+  };
+}
+
+/** What the kernel that a machine picks moves across each of its boundaries. */
+export function boundariesTable({ name, kernel, boundaries }: NonNullable<Bounds['machine']>): Table {
+  return {
+    id: 'boundaries',
+    title: `Boundaries of ${name}`,
+    columns: [
+      { key: 'boundary', label: `Boundary of ${name}`, align: 'left' },
+      { key: 'near', label: 'Near memory', align: 'right' },
+      { key: 'least', label: 'At least', align: 'right' },
+      { key: 'moved', label: `${kernel} moves`, align: 'right' },
+      { key: 'ratio', label: 'Ratio', align: 'right' },
+      { key: 'formula', label: 'By', align: 'left' },
+    ],
+    rows: boundaries.map((c) => [
+      { text: c.boundary },
+      { text: quantity(c.capacity_B, 'B'), value: c.capacity_B },
+      { text: quantity(c.bound_B, 'B'), value: c.bound_B },
+      { text: quantity(c.moved_B, 'B'), value: c.moved_B },
+      { text: times(c.ratio), value: c.ratio },
+      { text: c.formula },
     ]),
   };
 }
