@@ -46,7 +46,9 @@ export function prefillDispatch(
   const d = op.head_dim;
   // two tiles of 128 queries take turns on a core: two workgroups here
   if (route.m >= 128)
-    return on({ bq: 128, groups: 1, ...(d <= 128 ? { bkv: 128, stages: 1 } : { bkv: 64, stages: 2 }) }, 'trtllm_gen');
+    return d <= 128
+      ? on({ bq: 128, bkv: 128, groups: 1, stages: 1 }, 'trtllm_gen')
+      : on({ bq: 128, bkv: 64, groups: 1, stages: 2 });
   if (route.lanes > machine.cores.lane_group) {
     const bkv = narrow ? (d <= 128 ? 256 : 128) : d <= 64 ? 256 : d <= 128 ? 128 : 64;
     return on({ bq: 128, bkv, groups: 2, stages: 2 });

@@ -18,7 +18,7 @@ const SHAPE = {
   positions: { description: 'tokens of a sequence' },
 } as const;
 const PARAMS = {
-  rows: { description: 'tokens a workgroup', values: [1, 2, 4, 8, 16], default: 16 },
+  rows: { description: 'tokens a workgroup', values: [1, 2, 4, 8, 16, 32], default: 16 },
   groups: groupsParam,
 } as const;
 type P = Params & Record<keyof typeof PARAMS, number>;
@@ -44,13 +44,12 @@ export const rotary_cache: Kernel<'rotary'> = {
     if (op.rows % op.cache.positions !== 0) return `rows ${op.rows} is no multiple of positions ${op.cache.positions}`;
     return op.head_dim % 2 ? `head_dim ${op.head_dim} is odd, pairs need an even one` : lacksMath(machine, op.dtype);
   },
-  /** 16 tokens, or as many as share a sequence evenly; one access of 16 bytes a lane in half a head of 16-bit numbers. */
+  /** 8 lane groups with 16 bytes of 16-bit numbers a lane, or as many tokens as share a sequence evenly. */
   candidates(op) {
     const { positions } = op.cache!;
-    const most = Math.max(1, Math.min(16, 2 ** Math.floor(Math.log2(4096 / op.head_dim))));
+    const most = Math.max(1, Math.min(32, 2 ** Math.floor(Math.log2(2048 / op.head_dim))));
     const rows = positions === 1 ? most : Math.min(most, positions & -positions);
-    const groups = Math.max(1, Math.min(32, 2 ** Math.floor(Math.log2((rows * op.head_dim) / 256))));
-    return [{ rows, groups }];
+    return [{ rows, groups: Math.max(1, Math.min(8, 2 ** Math.floor(Math.log2((rows * op.head_dim) / 256)))) }];
   },
   build(op, params, machine) {
     const { rows, groups } = params as P;
