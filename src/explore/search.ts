@@ -3,13 +3,13 @@
  * of each before it must say the next, so searchers that learn from results fit the same interface. It sees rows in
  * the order it asked for them and nothing else, hence decides the same for any number of workers and after a resume.
  */
-import { uniformIntDistribution } from 'pure-rand/distribution/UniformIntDistribution';
-import { xoroshiro128plus } from 'pure-rand/generator/XoroShiro';
-import { InputError, unknownName } from '../base/errors.js';
+import { unknownName } from '../base/errors.js';
 import type { Row } from './evaluate.js';
+import { nsga2 } from './nsga2.js';
+import { sample } from './sample.js';
 import type { Space } from './space.js';
 
-export const SEARCHES = ['grid', 'random'] as const;
+export const SEARCHES = ['grid', 'random', 'nsga2'] as const;
 export type SearchName = (typeof SEARCHES)[number];
 
 /** Point ids, made when asked for: a grid may have billions. */
@@ -36,31 +36,12 @@ export const SEARCH = {
     const drawn = sample(space.size, Math.min(points ?? space.size, space.size), seed);
     yield { length: drawn.length, at: (i) => drawn[i]! };
   },
+  /** Bred towards the Pareto front. */
+  nsga2: (space, options) => nsga2(space, options),
 } as const satisfies Record<SearchName, Search>;
 
 /** Throws InputError that lists what there is. */
 export function searchNamed(name: string): SearchName {
   if ((SEARCHES as readonly string[]).includes(name)) return name as SearchName;
   throw unknownName('search', name, SEARCHES);
-}
-
-const MOST_DRAWN = 10_000_000;
-
-/**
- * `count` different numbers of 0 … size − 1: the first steps of a Fisher–Yates shuffle, on a table of what has been
- * swapped, so that memory goes with `count` and not with `size`.
- */
-export function sample(size: number, count: number, seed: number): number[] {
-  if (count > MOST_DRAWN) throw new InputError(`${count} random points are more than the ${MOST_DRAWN} drawn at once`);
-  let rng = xoroshiro128plus(seed);
-  const swapped = new Map<number, number>();
-  const out: number[] = [];
-  for (let i = 0; i < count; i++) {
-    const [j, next] = uniformIntDistribution(i, size - 1, rng);
-    rng = next;
-    out.push(swapped.get(j) ?? j);
-    swapped.set(j, swapped.get(i) ?? i);
-    swapped.delete(i);
-  }
-  return out;
 }

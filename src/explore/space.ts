@@ -154,3 +154,15 @@ export function pointOf(space: Space, id: number): Point {
   }
   return { id, values };
 }
+
+/** Which of its values an axis has at a point. */
+export function alleleOf(space: Space, id: number, axis: number): number {
+  let rest = id;
+  for (let i = space.axes.length - 1; i > axis; i--) rest = Math.floor(rest / space.axes[i]!.values.length);
+  return rest % space.axes[axis]!.values.length;
+}
+
+/** The point where each axis has this one of its values. */
+export function idOf(space: Space, alleles: readonly number[]): number {
+  return space.axes.reduce((id, axis, i) => id * axis.values.length + alleles[i]!, 0);
+}

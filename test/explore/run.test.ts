@@ -62,7 +62,7 @@ describe('a run', () => {
       expect((await runIn(`w${jobs}`, await workerPool(WORKER, {}, jobs))).bytes).toBe(one.bytes);
   });
 
-  test.each(['grid', 'random'] as const)('cut off anywhere, %s goes on to the same bytes', async (name) => {
+  test.each(['grid', 'random', 'nsga2'] as const)('cut off anywhere, %s goes on to the same bytes', async (name) => {
     const search = SEARCH[name];
     const whole = await runIn('whole', localPool(evaluate), { search });
     const length = Buffer.byteLength(whole.bytes);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { SEARCH, sample, searchNamed } from '../../src/explore/search.js';
+import { sample } from '../../src/explore/sample.js';
+import { SEARCH, searchNamed } from '../../src/explore/search.js';
 import { parseSpace } from '../../src/explore/space.js';
 
 const space = parseSpace({
@@ -50,7 +51,7 @@ describe('searches', () => {
     expect(new Set(drawn).size).toBe(1000);
   });
   test('one that there is not says what there is', () => {
-    expect(() => searchNamed('nsga2')).toThrow(/unknown search 'nsga2'.*\(known: grid, random\)/);
+    expect(() => searchNamed('simplex')).toThrow(/unknown search 'simplex'.*\(known: grid, nsga2, random\)/);
     expect(() => searchNamed('randon')).toThrow(/did you mean 'random'/);
   });
 });

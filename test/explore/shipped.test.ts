@@ -5,7 +5,7 @@ import { openSpace } from '../../src/cli/space.js';
 import { compileSpace, evaluatePoint } from '../../src/explore/evaluate.js';
 import { formulas } from '../../src/explore/formula.js';
 import { opener } from '../../src/explore/replay.js';
-import { sample } from '../../src/explore/search.js';
+import { sample } from '../../src/explore/sample.js';
 import { pointOf } from '../../src/explore/space.js';
 
 describe.each(listFiles('spaces'))('%s', (name) => {
