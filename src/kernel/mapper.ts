@@ -3,12 +3,12 @@
  * out, checked against what a core holds, timed by a function that the caller injects, and the best by the objective.
  * Deterministic (the first of equals wins) and memoised by content.
  */
-import { InfeasibleError, InputError, positive } from '../base/errors.js';
+import { InfeasibleError, InputError, positive, unknownName } from '../base/errors.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import type { Op } from '../workload/op.js';
 import { isMisfit, type Misfit, residency } from './fit.js';
 import type { Launch, Params } from './kernel.js';
-import { type AnyKernel, kernelsFor, kernelsNamed } from './library/index.js';
+import { type AnyKernel, kernelNames, kernelsFor, kernelsNamed } from './library/index.js';
 import { checkPinnedParams, nearestFitting, pinnedChoices, show } from './pins.js';
 
 export const OBJECTIVES = ['time', 'energy', 'edp'] as const;
@@ -110,7 +110,7 @@ interface Search {
 export function mapOp(op: Op, machine: ResourceGraph, options: MapOptions): Choice {
   const objective = options.objective ?? 'time';
   const score = SCORES[objective];
-  const { kernels, rejected } = kernelsUnder(op, machine, options.pins, options.kernels);
+  const { kernels: able, rejected } = kernelsUnder(op, machine, options.pins, options.kernels);
   const search: Search = {
     best: undefined,
     score: Infinity,
@@ -121,7 +121,10 @@ export function mapOp(op: Op, machine: ResourceGraph, options: MapOptions): Choi
     infeasible: undefined,
   };
   const nests = new Set<string>();
-  for (const kernel of kernels)
+  const made = madeFor(machine, able);
+  // what the machine is made for goes first; others are tried where none of it can run
+  for (const kernel of [...made, ...able.filter((k) => !made.includes(k))]) {
+    if (search.best && made.length > 0 && !made.includes(kernel)) break;
     for (const params of choicesOf(kernel, op, machine, options.pins)) {
       const launches = laidOut(kernel, op, params, machine, search, options.layOut);
       if (!launches) continue;
@@ -148,8 +151,20 @@ export function mapOp(op: Op, machine: ResourceGraph, options: MapOptions): Choi
         };
       }
     }
+  }
   if (search.best) return { ...search.best, tried: search.tried, misfits: search.misfits };
   throw failure(op, machine, search, rejected, options.pins);
+}
+
+/** Of these kernels, those that the machine's control is made for. @throws InputError for a name that no kernel has */
+function madeFor(machine: ResourceGraph, able: readonly AnyKernel[]): readonly AnyKernel[] {
+  const { runs } = machine;
+  if (!runs) return [];
+  for (const family of new Set(able.map((k) => k.family)))
+    for (const name of runs[family] ?? [])
+      if (!kernelNames().includes(name))
+        throw unknownName('kernel', name, kernelNames(), `${machine.name}: runs.${family}`);
+  return able.filter((k) => runs[k.family]?.includes(k.name));
 }
 
 /** Launches of a choice when all of them fit; otherwise notes why not. */

@@ -323,6 +323,8 @@ export interface ResourceGraph {
   readonly die_area_mm2?: number;
   /** Arrays that nests of loops are laid on; absent where cores run programs lane by lane. */
   readonly arrays?: readonly PeArray[];
+  /** Kernels that the machine's control is made for, by family: the others only where these do not apply. */
+  readonly runs?: Readonly<Record<string, readonly string[]>>;
   /** Most devices one system links together over the peer link. */
   readonly max_peers: number;
 }

@@ -127,6 +127,12 @@ export const SpatialSchema = Type.Object(
       'stores that all arrays share, side by side; the first holds whatever programs keep on the chip',
     ),
     arrays: named(PeArray, 'arrays of processing elements; the last does what has no cascade, its elements as lanes'),
+    runs: Type.Optional(
+      Type.Record(Type.String({ pattern: NAME_PATTERN }), Type.String({ minLength: 1 }), {
+        description:
+          'kernels that its control is made for, by family, several with spaces between: others are taken only where these do not apply',
+      }),
+    ),
     launch: Type.Object(
       {
         graph: Quantity('time', 'between kernels of a captured sequence', { sign: 'nonnegative' }),

@@ -63,6 +63,9 @@ export function lowerSpatial(machine: Spatial, file: string): ResourceGraph {
     ...(machine.price !== undefined && { price_USD: machine.price }),
     ...(machine.die_area !== undefined && { die_area_mm2: machine.die_area }),
     arrays: Object.entries(machine.arrays).map(([id, a]) => arrayOf(id, a, machine)),
+    ...(machine.runs && {
+      runs: Object.fromEntries(Object.entries(machine.runs).map(([family, names]) => [family, names.split(/\s+/)])),
+    }),
     max_peers: 1,
   };
 }

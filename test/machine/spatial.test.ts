@@ -3,7 +3,17 @@ import { findFile, openMachine } from '../../src/cli/files.js';
 import { mathRateOf, mmaOf, storeOf, tileStoreOf } from '../../src/machine/graph.js';
 import { loadMachine } from '../../src/machine/load.js';
 
-const SHIPPED = ['fusemax', 'flat', 'fusemax-cascade', 'eyeriss-like', 'simba-like', 'tpu-v1', 'tpu-v4i', 'gemmini'];
+const SHIPPED = [
+  'fusemax',
+  'flat',
+  'unfused',
+  'fusemax-cascade',
+  'eyeriss-like',
+  'simba-like',
+  'tpu-v1',
+  'tpu-v4i',
+  'gemmini',
+];
 // biome-ignore lint/suspicious/noExplicitAny: a tree that the cases damage at will
 type Tree = Record<string, any>;
 const tree = (name = 'gemmini'): Tree => JSON.parse(findFile('machines', name).text) as Tree;

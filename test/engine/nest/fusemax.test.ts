@@ -12,7 +12,7 @@ const FOLDER = new URL('../../../../shared/golden/fusemax/', import.meta.url);
 
 /** Machine, kernel and pinned choices of each published variant. */
 const VARIANTS = {
-  unfused: ['flat', 'attention_phases', {}],
+  unfused: ['unfused', 'attention_phases', {}],
   flat: ['flat', 'attention_rows_kept', {}],
   cascade: ['fusemax-cascade', 'attention_one_pass', { interleave: 1 }],
   arch: ['fusemax', 'attention_one_pass', { interleave: 0 }],
@@ -284,4 +284,22 @@ it('means over four models and six lengths, as the abstract has them', async () 
   expect(Math.abs(mean('flat') / 6.723 - 1)).toBeLessThan(0.002);
   expect(Math.abs(mean('unfused') / 10.05 - 1)).toBeLessThan(0.001);
   expect(Math.abs(mean('energy') / 0.787 - 1)).toBeLessThan(0.01);
+});
+
+it('a machine runs the attention that its control is made for, unless another is asked for or alone applies', async () => {
+  const attention = async (machine: string, shape: object, kernel?: string, set: string[] = []) => {
+    const { graph } = await openMachine(machine, set);
+    const op = kernelByName('attention').toOp({ heads: 12, q_len: 1024, head_dim: 64, ...shape }, 'fp16');
+    return simulateKernel(op, graph, kernel === undefined ? {} : { kernel }).result.kernel;
+  };
+  expect(await attention('flat', {})).toBe('attention_rows_kept');
+  expect(await attention('unfused', {})).toBe('attention_phases');
+  expect(await attention('fusemax-cascade', {})).toBe('attention_one_pass');
+  expect(await attention('fusemax', {})).toBe('attention_one_pass');
+  expect(await attention('flat', {}, 'attention_one_pass')).toBe('attention_one_pass');
+  // rows of a causal tile see different keys: no nest is laid for it
+  expect(await attention('flat', { causal: 1 })).not.toBe('attention_rows_kept');
+  await expect(attention('flat', {}, undefined, ['runs.attention=attention_row_kept'])).rejects.toThrow(
+    "flat: runs.attention: unknown kernel 'attention_row_kept'",
+  );
 });
