@@ -307,9 +307,12 @@ export const view = (
   opts?: Pick<View, 'step' | 'limit' | 'fill'>,
 ): View => ({ tensor, at, axes, step: opts?.step, limit: opts?.limit, fill: opts?.fill });
 
-/** Defines a map function and counts its work per element. Call once at module level, never per program. */
-export function mapFn(name: string, arity: number, body: Fx): MapFn {
-  const work: Partial<Record<MathFn, number>> = {};
+/**
+ * Defines a map function and counts its work per element, and what else its instructions do (`besides`). Call once at
+ * module level, never per program.
+ */
+export function mapFn(name: string, arity: number, body: Fx, besides: Partial<Record<MathFn, number>> = {}): MapFn {
+  const work: Partial<Record<MathFn, number>> = { ...besides };
   const seen = new Set<Fx>();
   const visit = (fx: Fx): void => {
     if (typeof fx === 'number' || !('f' in fx) || seen.has(fx)) return;

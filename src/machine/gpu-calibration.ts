@@ -79,7 +79,7 @@ export const GPU_CALIBRATION: readonly Calibratable[] = [
     fields: ['l2.bandwidth', 'l2.write_bandwidth'],
     what: 'bandwidth of L2 over the whole device',
     by: 'factor',
-    sd: 0.25,
+    sd: 0.15,
     bounds: [0.4, 2],
   },
   {

@@ -186,6 +186,12 @@ export const MATH_FNS = [
 ] as const;
 export type MathFn = (typeof MATH_FNS)[number];
 
+/**
+ * Rows for which one pass over B's tile serves. Units with an accumulator of their own work in pairs: each core of a
+ * pair holds half of B's columns and reads them for both (PTX ISA, tcgen05.mma with cta_group::2).
+ */
+export const rowsAtOnce = (op: MmaOp): number => op.m * (op.accumulator === 'own' ? 2 : 1);
+
 /** Floating-point operations one scalar function counts as: a multiply and an add each count, moves and tests do not. */
 export const FLOPS = {
   fma: 2,

@@ -89,12 +89,13 @@ export interface Mapped {
 /** @throws InfeasibleError when an op fits no kernel */
 export function mapCall(call: Call, machine: ResourceGraph, mapper: Mapper): Mapped {
   const steps = call.steps?.(machine) ?? call.ops.map((op) => ({ op }));
+  const first = call.contextOn?.(machine) ?? call.context;
   // of kernels launched one by one only the first waits for the host, which runs ahead of the others
-  const queued: Context = { ...call.context, launch: 'graph' };
+  const queued: Context = { ...first, launch: 'graph' };
   return {
     call,
     steps: steps.map((step, i) => {
-      const context = i === 0 ? call.context : queued;
+      const context = i === 0 ? first : queued;
       return { op: step.op, context, choice: choose(step, context, machine, mapper) };
     }),
   };
@@ -108,13 +109,15 @@ function choose({ op, pins, habit }: Step, context: Context, machine: ResourceGr
     ...(habit && { layOut: (launch: Launch) => withHabit(launch, habit) }),
     evaluate: (launches: readonly Launch[]) => evaluateLaunches(launches, machine, context),
   } as const;
-  if (pins)
+  let best: Choice | undefined;
+  for (const p of pins ? [pins].flat() : [])
     try {
-      return mapper.map(op, machine, { ...options, pins });
+      const choice = mapper.map(op, machine, { ...options, pins: p });
+      if (!best || choice.time_s < best.time_s) best = choice;
     } catch (e) {
       if (!(e instanceof InfeasibleError)) throw e;
     }
-  return mapper.map(op, machine, options);
+  return best ?? mapper.map(op, machine, options);
 }
 
 /** Seconds of a call whose choices stand, on a machine that may be another than they were made for. */

@@ -14,7 +14,7 @@ test.each([
   ['= min(clock.boost, 1e9) + max(1, 2)', 1e9 + 2],
   ['= (clock.boost - clock.base) / 2', 67.5e6],
   ['= sm.count > 100 ? 7 : 8', 7],
-  ['= floor(l2.bandwidth / sm.count)', 35],
+  ['= floor(l2.bandwidth / sm.count)', 25],
 ])('%s', async (formula, expected) => {
   expect(await value(formula)).toBeCloseTo(expected, 6);
 });

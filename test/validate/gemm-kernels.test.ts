@@ -5,7 +5,7 @@ import { runSteady } from '../../src/engine/steady/steady.js';
 import { COLD } from '../../src/engine/types.js';
 import { gemm } from '../../src/kernel/library/gemm.js';
 import { matmul } from '../../src/validate/calls.js';
-import { blockScaledPins, fourBitPins, weightOnlyPins } from '../../src/validate/gemm-kernels.js';
+import { blockScaledPins, fourBitPins, unsplitPins, weightOnlyPins } from '../../src/validate/gemm-kernels.js';
 import { shippedMachine } from '../kernel/machines.js';
 
 const h100 = await shippedMachine('h100-sxm');
@@ -34,7 +34,15 @@ describe('tiles', () => {
 
   test('of products with few rows and narrow weights are none', () => {
     expect(weightOnlyPins(matmul(1, 4, 4096, 4096, 'bf16', 'int8', 'bf16'))).toBeUndefined();
-    expect(weightOnlyPins(matmul(1, 5, 4096, 4096, 'bf16', 'int8', 'bf16'))?.params).toEqual({ bn: 128, bk: 64 });
+    const pins = weightOnlyPins(matmul(1, 5, 4096, 4096, 'bf16', 'int8', 'bf16'))!;
+    expect(pins.map((p) => p.kernel)).toEqual(['gemm', 'gemm_split_k']);
+    for (const p of pins) expect(p.params).toEqual({ bn: 128, bk: 64 });
+  });
+
+  test('of integers scaled by row are not split over k, but for few rows', () => {
+    const product = (m: number) => matmul(1, m, 512, 65536, 'int8', 'int8', 'bf16');
+    expect(unsplitPins(product(4))).toBeUndefined();
+    expect(unsplitPins(product(5))).toEqual({ kernel: 'gemm' });
   });
 });
 

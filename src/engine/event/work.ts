@@ -15,6 +15,7 @@ import {
   type MmaOp,
   mathRateOf,
   type ResourceGraph,
+  rowsAtOnce,
   tileStoreOf,
 } from '../../machine/graph.js';
 
@@ -132,7 +133,14 @@ export class Coster {
       this.issue(w, (macs / (op.m * op.n * op.k)) * groups + own);
       w.matrix_pJ = macs * op.pJ_per_MAC;
       // Each lane group accumulates k in steps that wait for one another; wgmma-like ones are chained in the unit.
-      if (op.operands === 'register') w.chain_cycles = (k / op.k) * latency;
+      if (op.operands === 'register') {
+        w.chain_cycles = (k / op.k) * latency;
+        // fragments come from shared memory first
+        if (w.shared_read_B > 0) {
+          const share = Math.min(1, Math.ceil(this.mapping.lanes / cores.lane_group) / cores.issue_groups);
+          w.chain_cycles = Math.max(w.chain_cycles, w.cycles[MATRIX]! / share) + this.sharedLatency();
+        }
+      }
     }
     w.latency_cycles = latency;
     w.flops = 2 * rows * cols * depth;
@@ -333,7 +341,7 @@ export function operandBytes(
     const across = lane_group / down;
     return [a_B * Math.ceil(cols / (tn * across)), b_B * Math.ceil(rows / (tm * down))];
   }
-  if (op.operands === 'shared') return [a_B * Math.ceil(cols / op.n), b_B * Math.ceil(rows / op.m)];
+  if (op.operands === 'shared') return [a_B * Math.ceil(cols / op.n), b_B * Math.ceil(rows / rowsAtOnce(op))];
   return [a_B * mapping.partition[1], b_B * mapping.partition[0]];
 }
 

@@ -5,6 +5,10 @@
  * raster (a panel, a sweep, all) repeat the smaller ones: a tensor whose place does not change between repetitions is
  * touched again after the bytes of one repetition (its reuse distance), and still there when the cache is larger.
  * Between one and two times the capacity hits fall linearly to none: caches are hashed and not perfectly LRU.
+ *
+ * Where the cache has partitions, what a core reads from the far one is kept in its own too: a line that one core reads
+ * takes 1 + far share lines, one that all read takes two. Tensors that come round from launch to launch are streams: of
+ * one that does not fit nothing is left when it comes again (on the L40S hits end between 98 and 105 MiB of its 96).
  */
 import { bytesOf } from '../../base/dtype.js';
 import type { LoopVar, Program, Tensor, View } from '../../kernel/ir.js';
@@ -35,6 +39,9 @@ export interface Use {
   depends: number;
   /** Bit d: neither its place nor how often it is asked for depends on grid dim d. */
   alike: number;
+  /** Lines of the cache that hold one of its lines, in all partitions. */
+  lines: number;
+  /** Bytes that DRAM delivers; of what is written, bytes that it takes. */
   fetched_B: number;
   /** Of that, what no transfer has been charged with yet. */
   left_B: number;
@@ -53,25 +60,32 @@ export function reuseOf(
   const { transfers } = demand;
   const uses = (demand.uses ??= usesOf(transfers, program));
   const capacity = costs.cache ? costs.cache.capacity_B : 0;
+  const near = 1 - (costs.cache?.far?.share ?? 0);
   let all_B = 0;
+  let lined_B = 0;
   for (let i = 0; i < uses.length; i++) {
     const u = uses[i]!;
     u.fetched_B = u.distinct_B;
+    u.lines = u.distinct_B === 0 ? 1 : 2 - near ** (u.requested_B / u.distinct_B);
     all_B += u.distinct_B;
+    lined_B += u.distinct_B * u.lines;
   }
   const touched_B = touchedOf(uses, all_B);
   const concurrent = costs.machine.cores.count * resident;
-  if (all_B > capacity) passes(uses, demand, program, mapping, capacity, concurrent);
+  if (lined_B > capacity) passes(uses, demand, program, mapping, capacity, concurrent);
   const waves = Math.max(1, demand.workgroups / concurrent);
   // what the launch finds in the cache at its start, and what it brings in
   let found_B = 0;
   let brought_B = touched_B;
   for (let i = 0; i < uses.length; i++) {
     const u = uses[i]!;
-    if (u.written) continue;
     const distance = u.tensor.role === 'scratch' ? 0 : context.reuse_B[u.tensor.kind];
-    if (distance >= capacity) continue;
-    let kept = clamp01((capacity - distance) / Math.max(1, u.distinct_B));
+    let kept = clamp01((1 + STREAM_MARGIN - ((distance + u.distinct_B) * u.lines) / capacity) / STREAM_MARGIN);
+    if (u.written) {
+      // what is written again before it must make room is never written back
+      u.fetched_B = u.tensor.role === 'scratch' ? u.distinct_B : (1 - kept) * u.distinct_B;
+      continue;
+    }
     found_B += kept * u.distinct_B;
     if (u.tensor.role === 'scratch') kept = keptOfScratch(u.distinct_B, touched_B, capacity, waves);
     brought_B -= kept * u.distinct_B;
@@ -86,16 +100,16 @@ export function reuseOf(
   for (let i = 0; i < uses.length; i++) {
     const u = uses[i]!;
     if (u.written) {
-      u.evicted_B = evictedBeforeEnd(u.distinct_B, touched_B, capacity, waves);
+      u.evicted_B = evictedBeforeEnd(u.fetched_B, touched_B, capacity, waves);
       if (u.tensor.role === 'scratch') dram_write_B += u.evicted_B;
       else {
-        dram_write_B += u.distinct_B;
+        dram_write_B += u.fetched_B;
         // what stays behind is written back in a later launch's time, as what earlier ones left is in this one's
-        u.evicted_B = Math.min(u.distinct_B, u.evicted_B + replaced * u.distinct_B);
+        u.evicted_B = Math.min(u.fetched_B, u.evicted_B + replaced * u.fetched_B);
       }
       pushed_B += u.evicted_B;
       // what is combined with must come first
-      if (u.atomic) dram_read_B += u.distinct_B;
+      if (u.atomic) dram_read_B += u.fetched_B;
     } else dram_read_B += u.fetched_B;
     u.left_B = u.fetched_B;
   }
@@ -106,7 +120,7 @@ export function reuseOf(
     const each_B = t.total_B / t.segment.nest.count;
     if (t.write) {
       t.segment.dramWrite_B += (each_B * u.evicted_B) / u.requested_B;
-      if (u.atomic) t.segment.dramRead_B += (each_B * u.distinct_B) / u.requested_B;
+      if (u.atomic) t.segment.dramRead_B += (each_B * u.fetched_B) / u.requested_B;
     } else {
       // the first to read brings it in for the others
       const fetched_B = Math.min(t.total_B, u.left_B);
@@ -149,6 +163,9 @@ function touchedOf(uses: readonly Use[], all_B: number): number {
   return touched_B;
 }
 
+/** Share of its capacity by which a stream may exceed a cache and be found in part. */
+const STREAM_MARGIN = 0.08;
+
 /** What transfers ask of each tensor, read and written apart; notes in each transfer which it is. */
 function usesOf(transfers: readonly Transfer[], program: Program): Use[] {
   const { grid } = program;
@@ -168,6 +185,7 @@ function usesOf(transfers: readonly Transfer[], program: Program): Use[] {
         passes: 1,
         depends: 0,
         alike: (1 << grid.length) - 1,
+        lines: 1,
         fetched_B: 0,
         left_B: 0,
         evicted_B: 0,
@@ -233,7 +251,7 @@ function passes(
   footprints(uses, block, levels, workgroups, here);
   // a workgroup that comes back to what it has read finds it after all that run with it went on as far
   let running = 0;
-  for (let i = 0; i < uses.length; i++) running += here[i]!;
+  for (let i = 0; i < uses.length; i++) running += here[i]! * uses[i]!.lines;
   const kept = hitRate(running, capacity);
   for (let i = 0; i < uses.length; i++) {
     const u = uses[i]!;
@@ -243,7 +261,7 @@ function passes(
     footprints(uses, larger, levels, workgroups, next);
     const repeat = larger / block;
     let working = 0;
-    for (let i = 0; i < uses.length; i++) working += here[i]!;
+    for (let i = 0; i < uses.length; i++) working += here[i]! * uses[i]!.lines;
     const hit = hitRate(working, capacity);
     // of `repeat` passes, `grow` bring new bytes; the others find what the cache kept
     for (let i = 0; i < uses.length; i++) {

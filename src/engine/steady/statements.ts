@@ -7,7 +7,7 @@ import { bytesOf, type DType } from '../../base/dtype.js';
 import { type Bookkeeping, bookkeepingCycles } from '../../kernel/bookkeeping.js';
 import { type MapStmt, type Mma, ownerOf, type Reduce, type Tile } from '../../kernel/ir.js';
 import type { Mapping } from '../../kernel/kernel.js';
-import type { MmaOp } from '../../machine/graph.js';
+import { type MmaOp, rowsAtOnce } from '../../machine/graph.js';
 import { type Costs, type ElementCost, ISSUE, MATRIX, SHARED } from './costs.js';
 import type { Demand, Segment } from './demand.js';
 
@@ -156,7 +156,7 @@ export class StatementWalker {
       b_B *= Math.ceil(rows / ((lane ? lane[0] : 1) * down));
     } else if (op.operands === 'shared') {
       a_B *= Math.ceil(cols / op.n);
-      b_B *= Math.ceil(rows / op.m);
+      b_B *= Math.ceil(rows / rowsAtOnce(op));
     } else {
       a_B *= mapping.partition[1];
       b_B *= mapping.partition[0];
@@ -206,7 +206,8 @@ export class StatementWalker {
         this.issue_per_cycle;
       own = mapping.operandsFirst ? own + cycles / this.share : Math.max(own, cycles / this.share);
       // each lane group accumulates k in steps that wait for one another; others are chained in the unit
-      if (op.operands === 'register') own = Math.max(own, (k / op.k) * latency);
+      if (op.operands === 'register')
+        own = Math.max(own, (k / op.k) * latency) + (shared > 0 ? costs.shared_latency_cycles : 0);
       d.matrix_pJ += macs * op.pJ_per_MAC * count;
     }
     busy[ISSUE]! += issue;

@@ -15,8 +15,9 @@ import { CLUSTER, clustersFor, PANEL, TILE_PARAMS, tileChoices } from './matmul_
 import { routeOf } from './mma_route.js';
 
 const S = loopVar('split');
-/** Workgroups per core to aim at. */
-const WAVES = [1, 2];
+/** Workgroups per core to aim at; where the whole has more than one already, more parts even out its last wave. */
+const FEW = [1, 2];
+const MORE = [2, 6];
 
 export const gemm_split_k: Kernel<'matmul'> = {
   name: 'gemm_split_k',
@@ -36,9 +37,10 @@ export const gemm_split_k: Kernel<'matmul'> = {
   *candidates(op, machine) {
     const route = routeOf(op, machine);
     if (!route) return;
+    const cores = machine.cores.count;
     for (const choice of tileChoices(op, route, machine, op.m, op.n, op.k)) {
       const tiles = op.batch * Math.ceil(op.m / choice.bm) * Math.ceil(op.n / choice.bn);
-      for (const split of splitsFor(tiles, machine.cores.count, Math.ceil(op.k / choice.bk), WAVES))
+      for (const split of splitsFor(tiles, cores, Math.ceil(op.k / choice.bk), tiles > cores ? MORE : FEW))
         for (const cluster of clustersFor(machine, choice, op.m, op.n).slice(0, 2))
           yield { ...choice, panel: 1, split, ...cluster };
     }

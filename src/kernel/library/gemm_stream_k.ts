@@ -83,10 +83,13 @@ export const gemm_stream_k: Kernel<'matmul'> = {
   toOp: (shape, dtype) => matmulOp('gemm_stream_k', shape, dtype),
   rejects: splitRejects,
 
-  /** Only where the last wave leaves more than a tenth of the time idle and k can be split; the largest tiles first. */
+  /**
+   * Only where the last wave leaves more than a tenth of the time idle and k can be split; the largest tiles first.
+   * Where lane groups multiply from registers, vendors' libraries have no such kernels (A100: rows of 2.4 waves take 3).
+   */
   *candidates(op, machine) {
     const route = routeOf(op, machine);
-    if (!route) return;
+    if (!route || route.op?.operands === 'register') return;
     let given = 0;
     let last: TileChoice | undefined;
     for (const choice of tileChoices(op, route, machine, op.m, op.n, op.k)) {

@@ -21,7 +21,10 @@ const WARP_TILES: readonly Shape[] = [
   [64, 256, 1, 4],
   [256, 64, 4, 1],
   [64, 64, 2, 2],
-  [128, 128, 2, 4],
+];
+/** Of products with narrower weights, which CUTLASS and its like are built for: also few rows (FasterTransformer). */
+const WEIGHT_ONLY_TILES: readonly Shape[] = [
+  ...WARP_TILES,
   [128, 32, 4, 1],
   [32, 128, 1, 4],
   [32, 256, 1, 4],
@@ -37,7 +40,9 @@ const WARPGROUP_TILES: readonly Shape[] = [
   [128, 256, 2, 1],
   [128, 128, 2, 1],
   [256, 128, 2, 1],
+  [128, 224, 2, 1],
   [128, 192, 2, 1],
+  [128, 160, 2, 1],
   [192, 128, 3, 1],
   [64, 256, 1, 1],
   [128, 64, 2, 1],
@@ -56,6 +61,7 @@ const OWN_ACCUMULATOR_TILES: readonly Shape[] = [
   [128, 128, 1, 1],
   [256, 192, 2, 1],
   [128, 192, 1, 1],
+  [128, 160, 1, 1],
   [256, 64, 2, 1],
   [128, 64, 1, 1],
   [64, 256, 1, 1],
@@ -98,7 +104,7 @@ export const TILE_PARAMS = {
   },
   bn: {
     description: 'columns of C per workgroup',
-    values: [4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512],
+    values: [4, 8, 16, 32, 48, 64, 96, 128, 160, 192, 224, 256, 384, 512],
     default: 128,
   },
   bk: { description: 'depth of one step', values: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512], default: 32 },
@@ -136,7 +142,8 @@ export type TileChoice = {
 function shapesFor(route: Route, machine: ResourceGraph): readonly Shape[] {
   if (route.mma === 'matrix') {
     if (route.op!.accumulator === 'own') return OWN_ACCUMULATOR_TILES;
-    return route.group_lanes > machine.cores.lane_group ? WARPGROUP_TILES : WARP_TILES;
+    if (route.group_lanes > machine.cores.lane_group) return WARPGROUP_TILES;
+    return route.widenB && !route.widenA ? WEIGHT_ONLY_TILES : WARP_TILES;
   }
   const [lr, lc] = laneGrid(machine);
   const shapes: Shape[] = [];

@@ -75,7 +75,7 @@ describe.each(FORMATS)('a product %s', (_, format) => {
 describe('gemm_stream_k candidates', () => {
   it('are the reference product', () => {
     const o = op(150, 140, 96);
-    const machine = sketch({ name: 'three', cores: 3, mma: WARPS.units[0]!.mma });
+    const machine = sketch({ name: 'three', cores: 3, mma: WARPGROUPS.units[0]!.mma });
     const all = [...gemm_stream_k.candidates(o, machine)];
     expect(all.length).toBeGreaterThan(0);
     expect(worst(gemm_stream_k, o, all, machine)).toEqual([]);
