@@ -56,10 +56,10 @@ export async function openEventOptions(
   if (indices) needsEvent(options, '--indices');
   if (options.memory !== 'stateful') return { ...(indices && { indices }) };
   needsEvent(options, '--memory stateful');
-  const { dram, cache } = await openMemory({ machine, set, reading: 'dramsim3', ...USUAL_CACHE });
+  const { dram, cache, near } = await openMemory({ machine, set, reading: 'dramsim3', ...USUAL_CACHE });
   if (!cache) throw new InputError(`--memory stateful: ${machine} has no cache before its DRAM`);
   return {
-    memory: { dram, cache, most_requests: options.memoryRequests ?? MOST_REQUESTS },
+    memory: { dram, cache, ...(near && { near }), most_requests: options.memoryRequests ?? MOST_REQUESTS },
     ...(indices && { indices }),
   };
 }

@@ -1,11 +1,13 @@
 /** The event engine with cache and DRAM by state and address. */
 import { describe, expect, test, vi } from 'vitest';
 import { runBound } from '../../src/engine/bound.js';
+import type { Indices } from '../../src/engine/event/indices.js';
 import { runEvent } from '../../src/engine/event/run.js';
 import { MemoryState, type Stateful } from '../../src/engine/event/stateful.js';
-import { cacheLevelOf, USUAL_CACHE } from '../../src/engine/memory/hierarchy.js';
+import { cacheLevelOf, nearLevelOf, USUAL_CACHE } from '../../src/engine/memory/hierarchy.js';
 import { inSequence, runLaunches } from '../../src/engine/run.js';
 import { COLD, type Context } from '../../src/engine/types.js';
+import type { Launch } from '../../src/kernel/kernel.js';
 import { type AnyKernel, kernelByName } from '../../src/kernel/library/index.js';
 import type { ResourceGraph } from '../../src/machine/graph.js';
 import { shippedMachine } from '../kernel/machines.js';
@@ -117,4 +119,69 @@ test('rows that are opened more often cost energy', () => {
   expect(r.memory!.activates).toBeGreaterThan(16384 * 0.5);
   const parts = Object.values(r.energy_by_part_J).reduce((a, b) => a + b, 0);
   expect(parts / r.energy_J).toBeCloseTo(1, 12);
+});
+
+describe('the cores’ own caches', () => {
+  const near = nearLevelOf(machine, memory.cache)!;
+  const run = (launch: Launch, over: Partial<Stateful> = {}, indices?: Indices) =>
+    runEvent(launch, machine, context, { memory: { ...memory, near, ...over }, ...(indices && { indices }) });
+
+  test('copies into shared memory pass them by: a product is the same with and without', () => {
+    const { launches } = built('gemm', { m: 1024, n: 1024, k: 512 }, GEMM);
+    const without = runEvent(launches[0]!, machine, context, { memory });
+    const { memory: detail, ...rest } = run(launches[0]!);
+    expect(detail!.hits['l1']).toBe(0);
+    expect(detail!.misses['l1']).toBe(0);
+    expect({ ...rest, memory: undefined }).toEqual({ ...without, memory: undefined });
+  });
+
+  test('a row that every gather picks is asked of the far cache once a core', () => {
+    const { launches } = built('gather', { rows: 2048, cols: 256, table_rows: 1000 });
+    const one: Indices = { kind: 'given', file: 'test', values: Float64Array.of(7) };
+    const without = runEvent(launches[0]!, machine, context, { memory, indices: one });
+    const r = run(launches[0]!, {}, one);
+    // rows and their indices, of which a copy takes one each
+    const rows_B = 2048 * 256 * 2;
+    const indices_B = without.moved_B['l2']!.read_B - rows_B;
+    expect(indices_B).toBeGreaterThan(0);
+    expect(r.moved_B['l2']!.read_B).toBeGreaterThanOrEqual(256 * 2 + 2048 * 4);
+    expect(r.moved_B['l2']!.read_B).toBeLessThanOrEqual(machine.cores.count * 256 * 2 + indices_B);
+    expect(r.moved_B['l1']).toEqual(without.moved_B['l1']);
+    expect(r.moved_B['dram']!.read_B).toBe(without.moved_B['dram']!.read_B);
+    expect(r.time_s).toBeLessThanOrEqual(without.time_s);
+    expect(r.energy_J).toBeLessThan(without.energy_J);
+  });
+
+  test('what hits and misses there is all that goes into registers, and what misses is asked of the far cache', () => {
+    const { launches } = built('gather', { rows: 1024, cols: 256, table_rows: 300 });
+    const zipf: Indices = { kind: 'zipf', seed: 3, exponent: 1 };
+    const without = runEvent(launches[0]!, machine, context, { memory, indices: zipf });
+    const r = run(launches[0]!, {}, zipf);
+    const { hits, misses } = r.memory!;
+    expect((hits['l1']! + misses['l1']!) * 32).toBe(without.moved_B['l2']!.read_B);
+    expect(misses['l1']! * 32).toBe(r.moved_B['l2']!.read_B);
+    expect(hits['l1']!).toBeGreaterThan(0);
+  });
+
+  test('a smaller one holds less', () => {
+    const { launches } = built('gather', { rows: 2048, cols: 256, table_rows: 1000 });
+    const of = (capacity_B: number) =>
+      run(
+        launches[0]!,
+        { near: { ...near, config: { ...near.config, capacity_B } } },
+        { kind: 'zipf', seed: 1, exponent: 1.2 },
+      );
+    const hits = [2048, 16384, 131072].map((c) => of(c).memory!.hits['l1']!);
+    expect(hits[0]!).toBeLessThan(hits[1]!);
+    expect(hits[1]!).toBeLessThan(hits[2]!);
+  });
+
+  test('a read that joins one on its way is not there before it', () => {
+    // all workgroups at once ask for one row of a table that is in DRAM: nobody has it before DRAM could
+    const { launches } = built('gather', { rows: 512, cols: 64, table_rows: 100 });
+    const one: Indices = { kind: 'given', file: 'test', values: Float64Array.of(3) };
+    const r = run(launches[0]!, {}, one);
+    const dram = machine.stores.find((s) => s.id === 'dram')!;
+    expect(r.time_s - r.launch_s).toBeGreaterThan(dram.latency_s);
+  });
 });

@@ -86,7 +86,7 @@ export class Copies {
     }
     const id = this.spare.length > 0 ? this.spare.pop()! : this.pool.push(new Transfer(this.pool.length)) - 1;
     const t = this.pool[id]!;
-    t.set(i, slot, place, blocking, placer);
+    t.set(i, slot, slots.core(slot), place, blocking, placer);
     this.count(i, t.requested_B, t.moved_B);
     slots.landing[place] = Number.POSITIVE_INFINITY;
     const known = after < 0 ? 0 : slots.landing[after]!;
@@ -111,7 +111,7 @@ export class Copies {
     const { heap, memory } = this;
     if (!t.windowed) {
       t.windowed = true;
-      const leaves = this.ports.ask(t, this.slots.core(t.slot), memory.latencyOf(t), now);
+      const leaves = this.ports.ask(t, t.core, memory.latencyOf(t), now);
       if (leaves > now) {
         heap.push(leaves, REQUEST, id);
         return;
@@ -136,13 +136,17 @@ export class Copies {
     const t = this.pool[id]!;
     const { hit_fs } = this.rates;
     const i = t.instr;
-    const core = this.slots.core(t.slot);
+    const { core } = t;
+    if (t.near > 0 && t.moved_B === 0 && !t.missed) {
+      this.landed(t, t.near, CAUSE.latency);
+      return;
+    }
     // Where memory told late, the way on is booked from when the bytes came.
     const from = Math.min(now, t.first);
     const l2 = this.memory.readCache(t, now);
     const link = this.ports.receive(core, t.moved_B, i.name, from);
     const port = i.toShared ? this.servers.throughPort(core, t.elements * i.near_B * i.conflicts, from) : now;
-    const end = Math.max(l2, link, port, t.last, t.lastRequest + t.extra_fs) + hit_fs;
+    const end = Math.max(l2, link, port, t.last, t.lastRequest + t.extra_fs, t.near - hit_fs) + hit_fs;
     // The largest part of its time names the cause, should anybody wait for it.
     let cause: Cause = CAUSE.latency;
     let most = Math.max(hit_fs + t.extra_fs, t.lastRequest - t.since);

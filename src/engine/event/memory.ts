@@ -1,7 +1,7 @@
 /**
  * What lies beyond the cores: the far cache with its port, DRAM, and memory of other devices. Servers with a queue each.
  *
- * A core's own cache is not modelled: what a core reads into registers twice it asks of the far cache twice.
+ * A core's own cache is not modelled here: what a core reads into registers twice it asks of the far cache twice.
  *
  * Written blocks are allocated in the cache and go to DRAM when they are pushed out; a store has landed when what it
  * pushed out is written. What is still dirty at the end is counted as DRAM traffic for outputs (not for scratch), and

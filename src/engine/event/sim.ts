@@ -83,7 +83,7 @@ class Simulation {
     this.startGroups_fs = Math.round((plan.inOrder?.start_cycles ?? 0) * rates.cycle_fs);
     const draw: Draw | undefined =
       timeline && ((core, ...rest) => timeline.wants(core) && timeline.slice(core, ...rest));
-    this.stateful = detail && new StatefulMemory(plan, rates, context, detail.memory, detail.state);
+    this.stateful = detail && new StatefulMemory(plan, rates, context, resident, detail.memory, detail.state);
     this.memory = this.stateful ?? new Memory(plan, rates, context);
     this.servers = new CoreServers(plan, rates, draw);
     this.slots = new Slots(plan, count, resident);

@@ -4,7 +4,7 @@
  *
  *   copy ─► runs of bytes ─► lines with their sectors ─► LineMemory ─► known now, or at a later tick
  *
- * Tensors lie one behind another, from 512-byte boundaries. A core's own cache is not modelled, as in the other model.
+ * Tensors lie one behind another, from 512-byte boundaries. What a core's own cache holds (near.ts) goes no farther.
  * The cache starts with what earlier kernels left: a stream of foreign lines, some dirty, then the tensors that were
  * touched not too long ago. Dirty foreign lines take time when they are pushed out, but are not this run's traffic;
  * what outputs leave dirty at the end is, as if written.
@@ -14,12 +14,13 @@
  */
 import { stridesOf, type Tensor } from '../../kernel/ir.js';
 import type { DramSpec } from '../memory/dram/spec.js';
-import { HERE, LEFT_OUT, LineMemory, ON_ITS_WAY } from '../memory/lines.js';
-import type { CacheLevel } from '../memory/replay.js';
+import { bits, HERE, LEFT_OUT, LineMemory, ON_ITS_WAY } from '../memory/lines.js';
+import type { CacheLevel, NearLevel } from '../memory/replay.js';
 import type { Context, MemoryDetail } from '../types.js';
 import type { Blocked, Placer } from './blocks.js';
 import { FarMemory, foreignShare, keptBefore, scrambled } from './far.js';
 import type { EventHeap } from './heap.js';
+import { NearCaches } from './near.js';
 import type { Instr, Plan } from './plan.js';
 import type { Rates } from './rates.js';
 import type { Transfer } from './transfer.js';
@@ -28,6 +29,8 @@ import type { Transfer } from './transfer.js';
 export interface Stateful {
   readonly dram: DramSpec;
   readonly cache: CacheLevel;
+  /** The cores' own caches before it; absent: none. */
+  readonly near?: NearLevel;
   /** Lines and bursts of a launch; beyond that, as many channels as keep within it stand for all. */
   readonly most_requests: number;
 }
@@ -71,6 +74,7 @@ export class StatefulMemory extends FarMemory {
   /** More requests than may be. */
   over = false;
   readonly lines: LineMemory;
+  private readonly near: NearCaches | undefined;
   private readonly line_B: number;
   private readonly sector_B: number;
   private readonly perLine: number;
@@ -98,6 +102,7 @@ export class StatefulMemory extends FarMemory {
     plan: Plan,
     rates: Rates,
     context: Context,
+    resident: number,
     private readonly given: Stateful,
     private readonly state: MemoryState,
   ) {
@@ -116,6 +121,7 @@ export class StatefulMemory extends FarMemory {
       },
       (waiter, at, through) => this.arrived(waiter, at, through),
     );
+    this.near = given.near && NearCaches.of(given.near, plan, rates, resident);
     this.line_B = cache.config.line_B;
     this.sector_B = sector_B;
     this.perLine = this.line_B / sector_B;
@@ -187,6 +193,8 @@ export class StatefulMemory extends FarMemory {
       const b = t.instr.placer!.blocked;
       const sector = Math.floor((this.places.get(b)! + t.offset * b.element_B) / this.sector_B);
       const line = Math.floor(sector / this.perLine);
+      if (this.near?.serves(t) && this.near.holds(t.core, line, sector - line * this.perLine))
+        return this.near.latency_fs;
       const there = this.lines.present(line);
       if (there !== undefined)
         return (there & (1 << (sector - line * this.perLine))) !== 0 ? rates.hit_fs : rates.hit_fs + rates.miss_fs;
@@ -219,7 +227,7 @@ export class StatefulMemory extends FarMemory {
     if (this.seen === 0 && this.sectors > 0) this.guess(t, now);
     else {
       t.first = now;
-      this.follow(t);
+      if (this.sectors > 0) this.follow(t);
     }
     return true;
   }
@@ -309,9 +317,7 @@ export class StatefulMemory extends FarMemory {
       if (dense >= this.foreign || !lines.owns(dense)) return;
       const at = partition.line(dense) * this.line_B;
       if (!out.some((o) => at >= o.from_B && at < o.to_B)) return;
-      let n = 0;
-      for (let m = dirty; m !== 0; m &= m - 1) n++;
-      this.dramWrite_B += n * this.sector_B * partition.scale;
+      this.dramWrite_B += bits(dirty) * this.sector_B * partition.scale;
     });
     state.settled = [...state.settled, ...out];
     state.contents = lines.cache;
@@ -324,13 +330,15 @@ export class StatefulMemory extends FarMemory {
     const c = cache.counts;
     const d = dram.counts();
     const hits = c.read_hits + c.write_hits;
+    const n = this.near?.counts();
+    const near = (count: number | undefined) => (count === undefined ? {} : { [given.near!.id]: count });
     const { energy: e, organisation: o } = given.dram;
     return {
       channels: partition.channels,
       channels_simulated: partition.kept,
       requests: lines.requests,
-      hits: { [given.cache.id]: hits * scale },
-      misses: { [given.cache.id]: (c.reads + c.writes - hits) * scale },
+      hits: { ...near(n?.hits), [given.cache.id]: hits * scale },
+      misses: { ...near(n && n.reads - n.hits), [given.cache.id]: (c.reads + c.writes - hits) * scale },
       row_hits: (d.read_row_hits + d.write_row_hits) * scale,
       activates: d.activates * scale,
       read_commands: d.reads * scale,
@@ -393,7 +401,19 @@ export class StatefulMemory extends FarMemory {
       lines.write(line, mask, this.now, this.atomic);
       return;
     }
-    const found = lines.read(line, mask, this.now, t.id, 1 / t.instr.sharers);
+    let asked = mask;
+    const near = this.near?.serves(t) ? this.near : undefined;
+    if (near) {
+      asked = near.read(t, line, mask, this.now, () => {
+        if (!lines.join(line, t.id)) return false;
+        t.open++;
+        return true;
+      });
+      this.sectors -= bits(mask & ~asked);
+      if (asked === 0) return;
+    }
+    const found = lines.read(line, asked, this.now, t.id, 1 / t.instr.sharers);
+    near?.fill(t, asked, this.now, found !== ON_ITS_WAY);
     if (found === LEFT_OUT) return;
     this.seen++;
     if (found === ON_ITS_WAY) t.open++;

@@ -5,6 +5,7 @@ import type { Instr } from './plan.js';
 export class Transfer {
   instr!: Instr;
   slot = 0;
+  core = 0;
   /** Which landing it is, and whether its workgroup's statement blocks on it. */
   place = 0;
   blocking = false;
@@ -35,12 +36,15 @@ export class Transfer {
   asked = 0;
   open = 0;
   through = 0;
+  /** When what its core's own cache held is in the tile; 0: it held nothing. */
+  near = 0;
 
   constructor(readonly id: number) {}
 
-  set(instr: Instr, slot: number, place: number, blocking: boolean, placer: Placer): void {
+  set(instr: Instr, slot: number, core: number, place: number, blocking: boolean, placer: Placer): void {
     this.instr = instr;
     this.slot = slot;
+    this.core = core;
     this.place = place;
     this.blocking = blocking;
     this.elements = placer.rows * placer.cols;
@@ -66,5 +70,6 @@ export class Transfer {
     this.cols = placer.cols;
     this.open = 0;
     this.through = 0;
+    this.near = 0;
   }
 }

@@ -198,6 +198,15 @@ export class LineMemory {
     return ON_ITS_WAY;
   }
 
+  /** Whether a line is on its way: then `arrived` will be called once for `waiter`, too. */
+  join(line: number, waiter: number): boolean {
+    const dense = this.underWay > 0 ? this.partition.dense(line) : -1;
+    const entry = dense < 0 ? -1 : this.table.get(dense);
+    if (entry < 0) return false;
+    this.wait(entry, waiter);
+    return true;
+  }
+
   /** Writes sectors of a line; an atomic update of what is not there fetches it, and nobody waits for that. */
   write(line: number, mask: number, now_fs: number, atomic: boolean): number {
     const dense = this.partition.dense(line);
@@ -370,7 +379,7 @@ function belowChannel_B({ organisation: o, controller }: DramSpec): number {
   return bytes;
 }
 
-function bits(mask: number): number {
+export function bits(mask: number): number {
   let n = 0;
   for (let b = mask; b !== 0; b &= b - 1) n++;
   return n;
