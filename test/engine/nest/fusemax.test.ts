@@ -165,6 +165,37 @@ describe.skipIf(!existsSync(FOLDER))(
       }
     });
 
+    it.each([
+      ['cloud', 256, []],
+      ['edge', 32, ['shared.buffer.capacity=512 KiB', 'dram.bandwidth=50 GiB/s']],
+    ] as const)(
+      'FLAT’s products on the %s array take the published ideal time, for all four models',
+      async (platform, D, set) => {
+        const [head, ...lines] = readFileSync(new URL('flat_validation.csv', FOLDER), 'utf8').trim().split('\n');
+        const at = (cells: readonly string[], key: string) => cells[head!.split(',').indexOf(key)]!;
+        const models = new Set<string>();
+        for (const cells of lines.map((l) => l.split(','))) {
+          if (at(cells, 'platform') !== platform) continue;
+          models.add(at(cells, 'models'));
+          const [B, H, N, E] = ['B', 'H', 'M', 'E'].map((key) => Number(at(cells, key))) as [
+            number,
+            number,
+            number,
+            number,
+          ];
+          const r = await run('flat', { B, H, N, E }, [...sides(D), ...set]);
+          // where fewer rows than columns fit, the others are empty
+          const tiles = Math.ceil(N / r.tile['bq']!) / (N / D);
+          const scale_s = (B * H * N * E * tiles) / D / Math.min(D, E) / F_HZ;
+          const ideal_s = Number(at(cells, 'ideal_latency')) * tiles;
+          // the scaled queries are on the array, or on the lanes where those have more time
+          const off = [scale_s, 0].map((s) => Math.abs((r.util_2d * r.latency - s) / ideal_s - 1));
+          expect(Math.min(...off), `${at(cells, 'models')} ${N}`).toBeLessThan(1e-9);
+        }
+        expect([...models].sort()).toEqual(['BERT', 'T5', 'TrXL', 'XLM']);
+      },
+    );
+
     it('registers of all elements: what the published counts give beside what is used', async () => {
       const flat = await run('flat', { B: 64, H: 12, N: 16384, E: 64 });
       const fusemax = await run('binding', { B: 64, H: 12, N: 16384, E: 64 });
