@@ -52,6 +52,8 @@ const MMHA_ACCESS_B = 16;
 
 const NARROW_KEYS = 128;
 const FMHA_KEYS = 128;
+/** Workgroups on a core: 128 of its 512 columns of accumulators each (assumed). */
+const FMHA_RESIDENT = 4;
 
 const PARTS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128] as const;
 /** The nearest number of parts not above. */
@@ -84,7 +86,7 @@ export function decodeDispatch(op: Attention, machine: ResourceGraph): Dispatch 
   const narrow: Attention = multipliesNarrow(op.kv, machine) ? { ...op, q: op.kv } : op;
   switch (kernel) {
     case 'fmha':
-      return { op: narrow, pins: fmhaPins(op, machine), habit: { name: 'trtllm_gen' } };
+      return { op: narrow, pins: fmhaPins(op, machine), habit: { name: 'trtllm_gen', resident: FMHA_RESIDENT } };
     case 'mmha':
       return {
         op,
@@ -177,7 +179,8 @@ function fmhaPins(op: Attention, machine: ResourceGraph): Pins {
   const wanted = Math.floor(machine.cores.count / workgroups);
   const parts = legal(Math.max(1, Math.min(wanted, Math.ceil(keys / (2 * FMHA_KEYS)))));
   return inParts(parts, {
-    bq: group > 64 ? 128 : 64,
+    // queries of a tile: 8, 16 or 32, whatever holds the group
+    bq: group > 16 ? 32 : group > 8 ? 16 : 8,
     bkv: op.head_dim > 128 ? 64 : FMHA_KEYS,
     // several tiles share a core where one ends soon, and one runs ahead where it goes on
     stages: keys > 4 * FMHA_KEYS * parts ? 2 : 1,

@@ -56,7 +56,7 @@ const NUMBERS = {
     start: { instructions: adjusted(2400), lookups: adjusted(4), barriers: none },
     step: { instructions: adjusted(1100), lookups: adjusted(1), barriers: none },
   },
-  trtllm_gen: { start: { instructions: adjusted(900), lookups: adjusted(6), barriers: none }, step: idle },
+  trtllm_gen: { start: { instructions: adjusted(1500), lookups: adjusted(6), barriers: none }, step: idle },
   rotary_cache: {
     start: {
       instructions: none,
