@@ -3,7 +3,17 @@
  * An axis that always stands with the same index at the step of its extent makes one rank with it.
  */
 import { type Affine, type Digit, Digits, NotAffine, Resplit } from './cascade-affine.js';
-import { isTile, type Loop, type LoopVar, type Program, type Stmt, type Tile, type View } from './ir.js';
+import {
+  evalExpr,
+  indicesOf,
+  isTile,
+  type Loop,
+  type LoopVar,
+  type Program,
+  type Stmt,
+  type Tile,
+  type View,
+} from './ir.js';
 
 /** Axes that are one; the root of a union-find tree stands for all. */
 export interface Axis {
@@ -72,9 +82,9 @@ export class Axes {
     for (const s of body)
       switch (s.kind) {
         case 'loop': {
-          const trips = tripsOf(s);
-          if (trips === 0) break;
-          this.digits.declare(s.index, trips);
+          const { most } = tripsOf(s, this.program);
+          if (most === 0) break;
+          this.digits.declare(s.index, most);
           this.bind(s.body);
           break;
         }
@@ -123,7 +133,7 @@ export class Axes {
     };
     for (const s of body) {
       if (s.kind === 'loop') {
-        if (tripsOf(s) > 0) this.locate(s.body);
+        if (tripsOf(s, this.program).most > 0) this.locate(s.body);
       } else if (s.kind === 'copy') {
         if (!isTile(s.from)) visit(s.from, s.to as Tile);
         if (!isTile(s.to)) visit(s.to, s.from as Tile);
@@ -132,13 +142,26 @@ export class Axes {
   }
 }
 
-/** Trips of a loop from 0. @throws NotAffine when its bounds depend on indices or data */
-export function tripsOf({ from, to, index }: Loop): number {
-  if (typeof from !== 'number' || typeof to !== 'number')
+/** Trips of a loop from 0, and where they depend on an index of the grid, those for each of its values. */
+export interface Trips {
+  readonly most: number;
+  readonly by?: LoopVar;
+  readonly each?: readonly number[];
+}
+
+/** @throws NotAffine when bounds depend on several indices, on those of loops, or on data */
+export function tripsOf({ from, to, index }: Loop, { grid }: Program): Trips {
+  const used = new Set<LoopVar>();
+  indicesOf(to, (v) => used.add(v));
+  const [by, ...more] = used;
+  const dim = grid.find((g) => g.index === by);
+  if (typeof from !== 'number' || more.length > 0 || (typeof to !== 'number' && !dim))
     throw new NotAffine(`the bounds of loop ${index.var} depend on other indices or on data`);
-  if (to <= from) return 0;
+  const each = dim ? Array.from({ length: dim.extent }, (_, i) => evalExpr(to, new Map([[by!, i]]))) : undefined;
+  const most = each ? Math.max(...each) : (to as number);
+  if (most <= from) return { most: 0 };
   if (from !== 0) throw new NotAffine(`loop ${index.var} starts at ${from}`);
-  return to;
+  return each?.some((n) => n !== most) ? { most, by: by!, each } : { most };
 }
 
 /** Names and extents of ranks. */
@@ -197,6 +220,32 @@ export class Ranks {
       if (!this.byDigit.get(d)!.merged) add(rank, coefficient);
     }
     for (const { axis, step } of walks) add(this.axis(axis), step);
+    return [...strides].map(([rank, stride]) => ({ rank, stride }));
+  }
+
+  /** The rank of an index of the grid, and how many of it one value of the index stands for. */
+  tilesOf(index: LoopVar): { rank: string; tile: number } {
+    const [digit, ...more] = this.axes.digits.of(index);
+    if (!digit || more.length > 0) throw new NotAffine(`index ${index.var}, which bounds a loop, is divided`);
+    const rank = this.digit(digit);
+    return { rank, tile: this.byDigit.get(digit)!.merged?.extent ?? 1 };
+  }
+
+  /** A sum of digits and axes as terms over ranks. @throws NotAffine when it tells tiles of one rank apart */
+  sum(digits: ReadonlyMap<Digit, number>, axes: ReadonlyMap<Axis, number>): { rank: string; stride: number }[] {
+    const strides = new Map<string, number>();
+    for (const [a, c] of axes) strides.set(this.axis(a), c);
+    for (const [d, c] of digits) {
+      const rank = this.digit(d);
+      const { merged } = this.byDigit.get(d)!;
+      if (!merged) strides.set(rank, c);
+      else if (c !== (strides.get(rank) ?? 0) * merged.extent)
+        throw new NotAffine(`a place depends on which tile of ${rank} it is in`);
+    }
+    for (const [a] of axes) {
+      const { merged } = this.byAxis.get(a)!;
+      if (merged && !digits.has(merged)) throw new NotAffine(`a place depends on where in a tile it is`);
+    }
     return [...strides].map(([rank, stride]) => ({ rank, stride }));
   }
 

@@ -6,7 +6,7 @@
  */
 import { ranksOf } from './cascade.js';
 import { type Passes, passesOf } from './cascade-passes.js';
-import type { Access, Cascade, Coordinate, Einsum } from './einsum.js';
+import type { Access, Cascade, Coordinate, Einsum, Until } from './einsum.js';
 import { fxText } from './print.js';
 
 export function cascadeText(cascade: Cascade): string {
@@ -17,13 +17,14 @@ export function cascadeText(cascade: Cascade): string {
     '',
     ...cascade.einsums.map(einsumText),
     '',
+    ...(cascade.until ? [untilText(cascade.until, cascade)] : []),
     ...passLines(cascade),
   ].join('\n');
 }
 
 function einsumText(e: Einsum): string {
   const ins = e.ins.map(accessText);
-  const value = e.fn ? fxText(e.fn.body, ins, []) : ins.join(' · ');
+  const value = e.fn ? fxText(e.fn.body, ins, (e.places ?? []).map(coordinateText)) : ins.join(' · ');
   const reduced = e.ranks.filter((r) => !ranksOf(e.out).includes(r));
   const folded = e.reduce === 'none' ? value : `${e.reduce} over ${reduced.join(',')} of ${value}`;
   const from = e.init ? `${accessText(e.init)} ${e.reduce === 'sum' ? '+' : 'with'} ` : '';
@@ -36,6 +37,12 @@ function coordinateText({ terms, offset = 0 }: Coordinate): string {
   const parts = terms.map((t) => (t.stride === 1 ? t.rank : `${t.stride}${t.rank}`));
   if (offset !== 0 || parts.length === 0) parts.push(String(offset));
   return parts.join('+').replaceAll('+-', '-');
+}
+
+/** "j ends early: 136 of 256 blocks are left, 1 to 16 for each 256 of p" */
+export function untilText({ rank, by, tile, blocks }: Until, { ranks }: Cascade): string {
+  const left = blocks.reduce((a, b) => a + b, 0);
+  return `${rank} ends early: ${left} of ${blocks.length * ranks[rank]!} blocks are left, ${Math.min(...blocks)} to ${Math.max(...blocks)} for each ${tile} of ${by}`;
 }
 
 /** One paragraph for each rank that some einsum reduces or hands on. */

@@ -7,7 +7,8 @@
  */
 import { NotAffine } from './cascade-affine.js';
 import { Axes, Ranks, tripsOf } from './cascade-axes.js';
-import type { Access, Cascade, CascadeTensor, Coordinate, Einsum } from './einsum.js';
+import { placed, usesPlace } from './cascade-places.js';
+import type { Access, Cascade, CascadeTensor, Coordinate, Einsum, Until } from './einsum.js';
 import {
   type Expr,
   type Fx,
@@ -48,6 +49,7 @@ class Extraction {
   private readonly tensors = new Map<string, CascadeTensor>();
   private readonly values = new Map<Tile, Value>();
   private einsums: Draft[] = [];
+  private until: Until | undefined;
   /** Loops around the statement at hand, and the tiles that each adds up or hands on. */
   private readonly around: { readonly loop: Loop; readonly touch: ReadonlyMap<Tile, Touch> }[] = [];
 
@@ -55,7 +57,7 @@ class Extraction {
     this.axes = new Axes(program);
     const kept = new Set<LoopVar>();
     forLoops(program.body, (l) => {
-      if (tripsOf(l) > 1 && [...touchesOf(l.body).values()].includes('carried')) kept.add(l.index);
+      if (tripsOf(l, program).most > 1 && [...touchesOf(l.body).values()].includes('carried')) kept.add(l.index);
     });
     this.ranks = new Ranks(this.axes, kept);
   }
@@ -75,6 +77,7 @@ class Extraction {
     return {
       name: this.program.name,
       ranks: Object.fromEntries(sorted.map((r) => [r, extents[r]!])),
+      ...(this.until && { until: this.until }),
       tensors: [...this.tensors.values()].filter((t) => mentioned.has(t.name)),
       einsums: this.einsums.map((e, i) => ({
         ...e,
@@ -167,15 +170,27 @@ class Extraction {
     const held = tiles.map((t) => this.values.get(t)!);
     const ins = held.flatMap((v) => ('access' in v ? [v.access] : []));
     const bound = bind(fn, held, scalars);
-    if (usesPlace(bound.body)) throw new NotAffine(`${fn.name} depends on where an element lies`);
     if (ins.length === 0) {
+      if (usesPlace(bound.body)) throw new NotAffine(`${fn.name} depends on where an element lies`);
       // a number everywhere; which one is not worked out, since programs only clear with such tiles
       this.values.set(out, { fill: Number.NaN });
       return;
     }
     const ranks = union([...ins.map(ranksOf), this.axisRanks(out)]);
     const to = this.fresh(out, ranks);
-    this.einsums.push({ name: to.tensor, ranks, out: to, ins, reduce: 'none', fn: bound, work: bound.work });
+    const { fn: own, places } = placed(bound, out, scalars, this.axes, this.ranks);
+    const lies = union(places.map((c) => c.terms.map((t) => t.rank)));
+    if (lies.some((r) => !ranks.includes(r))) throw new NotAffine(`${fn.name} depends on where an element lies`);
+    this.einsums.push({
+      name: to.tensor,
+      ranks,
+      out: to,
+      ins,
+      reduce: 'none',
+      fn: own,
+      ...(places.length > 0 && { places }),
+      work: own.work,
+    });
     this.values.set(out, { access: to });
   }
 
@@ -197,7 +212,7 @@ class Extraction {
     const dropped = new Set(inner);
     for (let i = this.around.length - 1; onto && i >= 0; i--) {
       const { loop, touch } = this.around[i]!;
-      if (tripsOf(loop) === 1) continue;
+      if (tripsOf(loop, this.program).most === 1) continue;
       if (touch.get(acc) !== 'folded') break;
       const digits = this.axes.digits.of(loop.index).map((d) => this.ranks.digit(d));
       if (!digits.some((r) => ranks.includes(r)))
@@ -258,10 +273,16 @@ class Extraction {
   }
 
   private loop(loop: Loop): void {
-    const trips = tripsOf(loop);
+    const { most: trips, by, each } = tripsOf(loop, this.program);
     if (trips === 0) return;
     const touch = touchesOf(loop.body);
     const carried = trips === 1 ? [] : [...touch].flatMap(([t, how]) => (how === 'carried' ? [t] : []));
+    if (by && each) {
+      if (carried.length === 0 || this.until)
+        throw new NotAffine(`the bounds of loop ${loop.index.var} depend on other indices`);
+      const { rank, tile } = this.ranks.tilesOf(by);
+      this.until = { rank: this.ranks.digit(this.axes.digits.of(loop.index)[0]!), by: rank, tile, blocks: each };
+    }
     this.around.push({ loop, touch });
     if (carried.length === 0) this.body(loop.body);
     else this.recurrence(loop, carried, trips);
@@ -360,11 +381,6 @@ function bind(fn: MapFn, held: readonly Value[], scalars: readonly Expr[]): MapF
     return made;
   };
   return { name: fn.name, body: visit(fn.body), arity: n, work: fn.work };
-}
-
-function usesPlace(fx: MapFn['body']): boolean {
-  if (typeof fx === 'number' || 'in' in fx) return false;
-  return 's' in fx || 'coord' in fx || fx.args.some(usesPlace);
 }
 
 function forLoops(body: readonly Stmt[], found: (l: Loop) => void): void {

@@ -55,14 +55,26 @@ export interface Einsum {
   readonly init?: Access;
   /** The function of the operands; their product when absent. */
   readonly fn?: MapFn;
+  /** Scalars of `fn`: where the point lies, as sums of ranks. */
+  readonly places?: readonly Coordinate[];
   /** Work of one point by class; a multiply–accumulate is one `fma`. */
   readonly work: Readonly<Partial<Record<MathFn, number>>>;
+}
+
+/** A rank of blocks that ends early: points beyond are left out, and what is handed on along it stays as it was. */
+export interface Until {
+  readonly rank: string;
+  /** How many blocks there are for each tile of another rank, and how many of that rank a tile has. */
+  readonly by: string;
+  readonly tile: number;
+  readonly blocks: readonly number[];
 }
 
 export interface Cascade {
   readonly name: string;
   /** Extent of each rank. */
   readonly ranks: Readonly<Record<string, number>>;
+  readonly until?: Until;
   readonly tensors: readonly CascadeTensor[];
   /** In the order in which one depends on another. */
   readonly einsums: readonly Einsum[];

@@ -6,6 +6,7 @@
  *   |   across x: for K in [0:16)
  */
 import type { ResourceGraph } from '../machine/graph.js';
+import { untilText } from './cascade-print.js';
 import type { Access, Cascade } from './einsum.js';
 import type { EinsumNest, Nest, NestLevel, NestLoop } from './nest.js';
 
@@ -14,6 +15,7 @@ export function nestText(nest: Nest, cascade: Cascade, graph: ResourceGraph): st
     nest.stages.length > 1 || nest.shared.some((l) => l.loops.length > 0) || nest.stages[0]!.nests.length > 1;
   const out: string[] = [];
   let depth = 0;
+  if (cascade.until) out.push(`(${untilText(cascade.until, cascade)})`);
   for (const { level, loops, keeps } of nest.shared) {
     out.push(`shared: ${level} [ ${Object.keys(keeps).join(' ')} ]`);
     for (const loop of loops) out.push(`| ${'  '.repeat(depth++)}${loopText(loop)}`);

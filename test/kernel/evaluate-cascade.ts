@@ -49,11 +49,25 @@ export function evaluateCascade(
     for (const e of cascade.einsums) {
       if (e.out.tensor !== name) continue;
       const env = solve(e, index);
-      if (env) return point(e, env);
+      if (env && isLeft(e, env)) return point(e, env);
+      // blocks that are left out hand on what they were handed
+      if (env) {
+        const d = e.out.at.findIndex((c) => c.offset === 1);
+        return element(
+          name,
+          index.map((x, i) => (i === d ? x - 1 : x)),
+        );
+      }
     }
     const start = cascade.tensors.find((t) => t.name === name)?.start;
     if (start === undefined) throw new Error(`no einsum makes ${name}[${index}]`);
     return start;
+  }
+
+  function isLeft(e: Einsum, env: Env): boolean {
+    const { until } = cascade;
+    if (!until || !e.ranks.includes(until.rank) || !e.ranks.includes(until.by)) return true;
+    return env[until.rank]! < until.blocks[Math.floor(env[until.by]! / until.tile)]!;
   }
 
   /** Ranks of the result from its coordinates; undefined where the einsum does not make that element. */
@@ -86,7 +100,7 @@ export function evaluateCascade(
         ? evalMap(
             e.fn,
             ins.map((x) => ({ rows: 1, cols: 1, values: Float64Array.of(x) })),
-            [],
+            (e.places ?? []).map((c) => coordinateOf(c, here)),
             1,
             1,
           )[0]!
@@ -112,8 +126,14 @@ export function evaluateCascade(
   return outputs;
 }
 
-/** Points of an einsum's iteration space. */
-export const pointsOf = (e: Einsum, c: Cascade): number => e.ranks.reduce((n, r) => n * c.ranks[r]!, 1);
+/** Points of an einsum's iteration space that are left. */
+export function pointsOf(e: Einsum, c: Cascade): number {
+  const all = e.ranks.reduce((n, r) => n * c.ranks[r]!, 1);
+  const { until } = c;
+  if (!until || !e.ranks.includes(until.rank) || !e.ranks.includes(until.by)) return all;
+  const left = until.blocks.reduce((a, b) => a + b, 0);
+  return (all * left) / (until.blocks.length * c.ranks[until.rank]!);
+}
 
 /** Floating-point operations of a cascade. */
 export const flopsOfCascade = (c: Cascade): number =>

@@ -15,6 +15,7 @@ import { arrayOf, type Problem, problemOf } from './problem.js';
 import { analyseSparse, type SparseAnalysis, type SparseCounts } from './sparse/analyse.js';
 import { type SparseCost, sparseCost, sparseOverflow } from './sparse/cost.js';
 import type { NestAnalysis, NetworkCounts, StoreCounts, TensorCounts } from './types.js';
+import { visitsOf } from './visits.js';
 
 /**
  * @param shared loops outside the nest's own, with what they keep
@@ -30,6 +31,7 @@ export function analyseNest(
   const einsum = checkEinsumNest(nest, cascade, graph, shared);
   const problem = problemOf(cascade, einsum, arrayOf(graph, nest.unit), graph);
   const loops = loopsOf(problem, nest, shared);
+  loops.visits = visitsOf(loops, problem.ranks, cascade.until);
   const core = new NestCore(problem, loops.n);
   const cost = new NestCost(problem, core);
   keepIn(cost, [...shared, ...nest.levels]);

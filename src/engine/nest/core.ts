@@ -8,13 +8,16 @@
  *  - of a loop outside it, only where the boxes move just as they do along the innermost loop, all loops between being
  *    taken at their second trip; at any other step the place starts afresh.
  *
- * Steps of loop j happen (n_j − 1) · Π n_i (i outside j) times, so words into a tile = box + Σ_j steps_j · words_j.
+ * Steps of loop j happen (n_j − 1) · Π n_i (i outside j) times, so words into a tile = box + Σ_j steps_j · words_j;
+ * where trips are left out, the trips so far are counted in place of the products (`visitsOf`).
  */
+import { InfeasibleError } from '../../base/errors.js';
 import { DIMS, Links } from './links.js';
 import { ACROSS_X, type Loops, TIME } from './loops.js';
 import { countPartial, isPartial } from './partial.js';
 import type { Problem } from './problem.js';
 import { distinctSums } from './sums.js';
+import { stays } from './visits.js';
 
 export class NestCore {
   readonly L: number;
@@ -41,7 +44,9 @@ export class NestCore {
   computes = 1;
   private readonly scale: Float64Array;
   private readonly stride: Float64Array;
+  /** Trips of the loops in time outside a loop, and of those with it. */
   private readonly outside: Float64Array;
+  private readonly within: Float64Array;
   private readonly first = new Float64Array(DIMS);
   private readonly moved = new Float64Array(DIMS);
   /** Sides of the tiles, per level and tensor. */
@@ -69,6 +74,7 @@ export class NestCore {
     this.scale = new Float64Array(problem.ranks.length + 1);
     this.stride = new Float64Array(mostLoops);
     this.outside = new Float64Array(mostLoops);
+    this.within = new Float64Array(mostLoops);
     this.side = new Float64Array(n * DIMS);
     this.links = new Links(problem);
   }
@@ -76,7 +82,9 @@ export class NestCore {
   run(loops: Loops): void {
     this.boxes(loops);
     this.words(loops);
-    if (isPartial(loops, this)) countPartial(loops, this, this.stride);
+    if (!isPartial(loops, this)) return;
+    if (loops.visits) throw new InfeasibleError('blocks that end early, in loops that do not divide their ranks');
+    countPartial(loops, this, this.stride);
   }
 
   /** All else, once the boxes are known. */
@@ -125,8 +133,9 @@ export class NestCore {
     for (let j = 0; j < loops.n; j++) {
       while (l < loops.level[j]!) this.places[++l] = places;
       outside[j] = steps;
-      if (loops.kind[j] === TIME) steps *= loops.size[j]!;
+      if (loops.kind[j] === TIME) steps = loops.visits ? loops.visits.upTo[j]! : steps * loops.size[j]!;
       else places *= loops.size[j]!;
+      this.within[j] = steps;
     }
     while (l < L) this.places[++l] = places;
     this.steps = steps;
@@ -230,13 +239,13 @@ export class NestCore {
   /** How often a tile becomes another: trips of all loops in time from the outermost to the innermost relevant one. */
   private changes(loops: Loops, relevant: Uint8Array, innermost: number): number {
     for (let i = innermost; i >= 0; i--)
-      if (loops.kind[i] === TIME && relevant[loops.rank[i]!]) return this.outside[i]! * loops.size[i]!;
+      if (loops.kind[i] === TIME && relevant[loops.rank[i]!]) return this.within[i]! - stillOf(loops, relevant, i);
     return 1;
   }
 
   private sliding(loops: Loops, k: number, l: number, innermost: number): number {
     const { dims, relevant, strides } = this.problem.tensors[k]!;
-    const { first, moved, side, outside, stride } = this;
+    const { first, moved, side, outside, within, stride } = this;
     const D = dims.length;
     const R = this.scale.length;
     const full = this.tile[l * this.K + k]!;
@@ -251,7 +260,7 @@ export class NestCore {
       kept *= Math.max(0, side[sides + d]! - Math.abs(by));
     }
     const fresh = full - kept;
-    let words = full + (loops.size[innermost]! - 1) * outside[innermost]! * fresh;
+    let words = full + (within[innermost]! - outside[innermost]!) * fresh - stillOf(loops, relevant, innermost) * full;
     for (let i = innermost - 1; i >= 0; i--) {
       if (loops.kind[i] !== TIME) continue;
       const r = loops.rank[i]!;
@@ -263,7 +272,7 @@ export class NestCore {
           moved[d]! += by;
         }
       else for (let d = 0; d < D; d++) if (-moved[d]! !== first[d]!) same = false;
-      words += (loops.size[i]! - 1) * outside[i]! * (same ? fresh : full);
+      words += (within[i]! - outside[i]!) * (same ? fresh : full);
     }
     return words;
   }
@@ -311,4 +320,19 @@ export class NestCore {
       share = 1;
     }
   }
+}
+
+/** Steps of loops from the i-th out at which a tile stays as it is, though loops inside begin anew. */
+function stillOf({ visits, kind, rank }: Loops, relevant: Uint8Array, i: number): number {
+  if (!visits) return 0;
+  const within = visits.along < i;
+  // a rank that the blocks do not bound goes on to another tile whenever it begins anew
+  if (i !== visits.along && !(within && rank[i] === visits.by)) return 0;
+  let outer = i - 1;
+  while (
+    outer >= 0 &&
+    (kind[outer] !== TIME || !relevant[rank[outer]!] || (outer > visits.along && rank[outer] === visits.by))
+  )
+    outer--;
+  return stays(visits, i, outer);
 }

@@ -5,18 +5,21 @@
  *   cycles = max( epochs · Σ_stages max_units Σ_einsums cycles + stalls ,  max_stores Σ_einsums words ÷ bandwidth )
  */
 import type { Cascade } from '../../kernel/einsum.js';
-import type { Nest } from '../../kernel/nest.js';
+import type { EinsumNest, Nest } from '../../kernel/nest.js';
 import { checkNest } from '../../kernel/nest-check.js';
 import type { PeArray, ResourceGraph } from '../../machine/graph.js';
 import { analyseNest } from './analyse.js';
 import { bandwidthOf } from './bandwidth.js';
+import { loopsOf } from './loops.js';
+import { arrayOf, problemOf } from './problem.js';
 import { type Moved, trafficOf } from './traffic.js';
 import type { NestResult } from './types.js';
+import { visitsOf } from './visits.js';
 
 /** @throws InputError, InfeasibleError as `analyseNest` */
 export function evaluateNest(nest: Nest, cascade: Cascade, graph: ResourceGraph): NestResult {
   checkNest(nest, cascade, graph);
-  const epochs = nest.shared.flatMap((l) => l.loops).reduce((n, l) => n * (l.spatial ? 1 : l.size), 1);
+  const epochs = epochsOf(nest, cascade, graph);
   const stages = nest.stages.map(({ nests }) => nests.map((n) => analyseNest(n, cascade, graph, nest.shared)));
   const einsums = stages.flat();
   const paced = stages.map((analyses) => {
@@ -67,6 +70,25 @@ export function evaluateNest(nest: Nest, cascade: Cascade, graph: ResourceGraph)
   };
 }
 
+/** Trips of the loops that all share. */
+function epochsOf(nest: Nest, cascade: Cascade, graph: ResourceGraph): number {
+  const shared = nest.shared.flatMap((l) => l.loops).filter((l) => !l.spatial && l.size > 1);
+  const all = shared.reduce((n, l) => n * l.size, 1);
+  const { until } = cascade;
+  if (!until || !shared.some((l) => l.rank === until.rank)) return all;
+  // of an einsum that has both ranks; others are done once for all blocks
+  const both = (n: EinsumNest) => {
+    const { ranks } = cascade.einsums.find((e) => e.name === n.einsum)!;
+    return ranks.includes(until.rank) && ranks.includes(until.by);
+  };
+  const own = nest.stages.flatMap((s) => s.nests).find(both);
+  if (!own) return all;
+  const einsum = cascade.einsums.find((e) => e.name === own.einsum)!;
+  const problem = problemOf(cascade, einsum, arrayOf(graph, own.unit), graph);
+  const visits = visitsOf(loopsOf(problem, own, nest.shared), problem.ranks, until)!;
+  return visits.upTo[shared.filter((l) => einsum.ranks.includes(l.rank)).length - 1]!;
+}
+
 function busiestUnit(stages: readonly { readonly by_unit: Readonly<Record<string, number>> }[]): string {
   const total = new Map<string, number>();
   for (const { by_unit } of stages)
@@ -110,8 +132,27 @@ function stalls(nest: Nest, cascade: Cascade, graph: ResourceGraph, epochs: numb
     }
     waits += longest;
   });
-  const others = ((nest.in_flight ?? 1) - 1) * (compute_cycles / epochs);
-  return epochs * Math.max(0, waits - others);
+  const others = compute_cycles / epochs;
+  return (
+    epochs *
+    inFlight(nest, cascade).reduce((n, { turns, share }) => n + share * Math.max(0, waits - (turns - 1) * others), 0)
+  );
+}
+
+/** Epochs that are in flight together, with the share of all that are; fewer where the tiles of a group end early. */
+function inFlight({ in_flight = 1 }: Nest, { until }: Cascade): { readonly turns: number; readonly share: number }[] {
+  if (!until || in_flight === 1) return [{ turns: in_flight, share: 1 }];
+  const epochs = new Map<number, number>();
+  let all = 0;
+  for (let first = 0; first < until.blocks.length; first += in_flight) {
+    const group = until.blocks.slice(first, first + in_flight);
+    for (let block = 0; block < Math.max(...group); block++) {
+      const turns = group.filter((n) => n > block).length;
+      epochs.set(turns, (epochs.get(turns) ?? 0) + turns);
+      all += turns;
+    }
+  }
+  return [...epochs].map(([turns, n]) => ({ turns, share: n / all }));
 }
 
 /** Skew of the operands across systolic arrays in use. */

@@ -61,8 +61,8 @@ export function layOut(launch: Launch, machine: ResourceGraph, objective: Object
 }
 
 /** What a cascade computes, as text: programs that differ in their tiles alone have one. */
-function contentOf({ ranks, tensors, einsums }: Cascade): string {
-  return JSON.stringify([ranks, tensors, einsums.map(({ fn: _, ...e }) => e)]);
+function contentOf({ ranks, until, tensors, einsums }: Cascade): string {
+  return JSON.stringify([ranks, until, tensors, einsums.map(({ fn: _, ...e }) => e)]);
 }
 
 function best(nests: Iterable<Nest>, cascade: Cascade, machine: ResourceGraph, objective: Objective): Nest | undefined {
@@ -152,6 +152,8 @@ function* productAlone(
   machine: ResourceGraph,
   objective: Objective,
 ): Iterable<Nest> {
+  // a search goes over nests whose trips are all taken
+  if (cascade.until) return;
   const rest = cascade.einsums.filter((e) => e !== product);
   const { lanes } = arraysOf(machine);
   const laid: EinsumNest[] = [];

@@ -2,6 +2,7 @@
 import { InputError } from '../../base/errors.js';
 import type { EinsumNest, NestLevel } from '../../kernel/nest.js';
 import type { Problem } from './problem.js';
+import type { Visits } from './visits.js';
 
 export const TIME = 0;
 export const ACROSS_X = 1;
@@ -16,6 +17,8 @@ export class Loops {
   readonly kind: Uint8Array;
   /** Per level and tensor: whether the level keeps it. */
   readonly keep: Uint8Array;
+  /** Where trips are left out. */
+  visits: Visits | undefined;
 
   constructor(
     readonly levels: number,

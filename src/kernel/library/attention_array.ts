@@ -36,6 +36,13 @@ const x1: Fx = { in: 1 };
 export const EXP2_SUB: MapFn = mapFn('exp2_sub', 2, f('exp2', f('sub', x0, x1)));
 export const DIV: MapFn = mapFn('div', 2, f('div', x0, x1));
 
+/** x where the row's query is no earlier than the column's key, and far below every score elsewhere. */
+export const CAUSAL: MapFn = mapFn(
+  'causal',
+  1,
+  f('fma', f('min', f('sub', f('add', { coord: 'row' }, { s: 0 }), { coord: 'col' }), 0), 1e30, x0),
+);
+
 const scales = new Map<number, MapFn>();
 /** q·log2 e/√d */
 export function scaleOf(head_dim: number): MapFn {

@@ -6,14 +6,16 @@
  * denominator RD and numerator RNV.
  */
 
+import { InfeasibleError } from '../../base/errors.js';
 import type { ResourceGraph } from '../../machine/graph.js';
-import { copy, loop, map, mapFn, mma, mul, type Program, reduce, tile } from '../ir.js';
+import { add, ceilDiv, copy, loop, map, mapFn, min, mma, mul, type Program, reduce, sub, tile } from '../ir.js';
 import type { Kernel, Launch, ParamDef, Params } from '../kernel.js';
 import { ADD, MAX, MOVE, MUL, ZERO } from '../math.js';
 import { fusedNest } from '../nest-fused.js';
 import {
   arrayRejects,
   attentionRanks,
+  CAUSAL,
   cascadeFor,
   DIV,
   divisorUpTo,
@@ -22,6 +24,7 @@ import {
   matrixSides,
   onArrays,
   outerRanks,
+  P,
   queriesOf,
   sumsOf,
 } from './attention_array.js';
@@ -50,13 +53,18 @@ const DIRECT: ReadonlySet<string> = new Set(['SLNV']);
 
 /** Stages of an epoch where the array does all that is as large as the scores (the paper's figure of its pipeline). */
 const INTERLEAVED = [
-  ['QS', 'QK', 'LM', 'RD', 'RNV', 'o'],
+  ['QS', 'QK', 'QM', 'LM', 'RD', 'RNV', 'o'],
   ['RM'],
   ['SLN', 'SLD', 'PRM', 'SPD'],
   ['SLNV', 'SPNV'],
 ] as const;
 /** The same for one tile at a time: its numerator is brought up to date before the next block. */
-const ALONE = [['QS', 'QK', 'LM', 'RD', 'o'], ['RM'], ['SLN', 'SLD', 'PRM', 'SPD'], ['SLNV', 'SPNV', 'RNV']] as const;
+const ALONE = [
+  ['QS', 'QK', 'QM', 'LM', 'RD', 'o'],
+  ['RM'],
+  ['SLN', 'SLD', 'PRM', 'SPD'],
+  ['SLNV', 'SPNV', 'RNV'],
+] as const;
 
 export const attention_one_pass: Kernel<'attention'> = {
   name: 'attention_one_pass',
@@ -66,15 +74,21 @@ export const attention_one_pass: Kernel<'attention'> = {
   shape: ATTENTION_SHAPE,
   params: PARAMS,
   toOp: attentionOp,
-  rejects: arrayRejects,
+  rejects(op, machine) {
+    // causal: tiles of queries differ in how many blocks of keys they see, and in nothing else
+    if (op.causal && op.kv_len < op.q_len) return 'queries before the first key';
+    return arrayRejects({ ...op, causal: false }, machine);
+  },
   *candidates(op, machine) {
     const { x, y } = matrixSides(machine);
-    const bq = Math.min(x, op.q_len);
+    const bq = op.causal ? divisorUpTo(op.q_len, x) : Math.min(x, op.q_len);
     const bkv = divisorUpTo(op.kv_len, y);
     if (bkv > 1) for (const interleave of [1, 0]) yield { bq, bkv, interleave };
   },
   build(op, params, machine): readonly Launch[] {
     const { bq, bkv, interleave } = params as Sizes;
+    if (op.causal && (op.q_len % bq !== 0 || op.kv_len % bkv !== 0))
+      throw new InfeasibleError(`causal attention: bq ${bq} and bkv ${bkv} must divide ${op.q_len} and ${op.kv_len}`);
     const program = programOf(op, bq, bkv, machine);
     const cascade = cascadeFor(program);
     const { queries, keys, block } = attentionRanks(cascade);
@@ -101,6 +115,7 @@ function programOf(op: Attention, bq: number, bkv: number, machine: ResourceGrap
   const tk = tile('tk', 'shared', op.kv, bkv, d, 2);
   const tv = tile('tv', 'shared', op.kv, bkv, d, 2);
   const QK = tile('QK', 'register', acc, bq, bkv);
+  const QM = op.causal ? { ...tile('QM', 'register', acc, bq, bkv), reuses: 'QK' } : QK;
   const SLN = tile('SLN', 'register', op.kv, bq, bkv);
   const SLNV = tile('SLNV', 'register', acc, bq, d);
   const SPNV = tile('SPNV', 'register', acc, bq, d);
@@ -108,10 +123,32 @@ function programOf(op: Attention, bq: number, bkv: number, machine: ResourceGrap
   const AV = tile('AV', 'register', op.o, bq, d);
   const [LM, RM, was, PRM, SLD, SPD, RD] = ['LM', 'RM', 'was', 'PRM', 'SLD', 'SPD', 'RD'].map(one);
   const at = mul(J, bkv);
+  // the place of a tile's first query, and the end of the keys that its last one sees
+  const first = add(op.kv_len - op.q_len, mul(P, bq));
+  const end = op.causal ? min(add(first, bq), op.kv_len) : op.kv_len;
   return {
     name: `attention_one_pass[${bq}x${bkv}x${d}]`,
     tensors: [q, k, v, o],
-    tiles: [tq, qs, tk, tv, QK, SLN, SLNV, SPNV, RNV, AV, LM!, RM!, was!, PRM!, SLD!, SPD!, RD!],
+    tiles: [
+      tq,
+      qs,
+      tk,
+      tv,
+      QK,
+      ...(op.causal ? [QM] : []),
+      SLN,
+      SLNV,
+      SPNV,
+      RNV,
+      AV,
+      LM!,
+      RM!,
+      was!,
+      PRM!,
+      SLD!,
+      SPD!,
+      RD!,
+    ],
     grid,
     body: [
       copy(queries, tq),
@@ -119,15 +156,16 @@ function programOf(op: Attention, bq: number, bkv: number, machine: ResourceGrap
       map(START, [], RM!),
       map(ZERO, [], RD!),
       map(ZERO, [], RNV),
-      loop(J, 0, Math.ceil(op.kv_len / bkv), [
+      loop(J, 0, ceilDiv(end, bkv), [
         copy(keys(k, at), tk),
         copy(keys(v, at), tv),
         map(ZERO, [], QK),
         mma(qs, tk, QK, { tb: true }),
-        reduce('max', 1, QK, LM!),
+        ...(op.causal ? [map(CAUSAL, [QK], QM, [sub(first, at)])] : []),
+        reduce('max', 1, QM, LM!),
         map(MOVE, [RM!], was!),
         map(MAX, [RM!, LM!], RM!),
-        map(EXP2_SUB, [QK, RM!], SLN),
+        map(EXP2_SUB, [QM, RM!], SLN),
         reduce('sum', 1, SLN, SLD!),
         map(EXP2_SUB, [was!, RM!], PRM!),
         map(MUL, [RD!, PRM!], SPD!),

@@ -81,9 +81,15 @@ const same = (a: ReadonlySet<string>, b: ReadonlySet<string>) => a.size === b.si
 
 /**
  * Words into one tile at `level` over the whole run when it holds just the tile before: real sets, real trips. A tile
- * that jumps back starts afresh.
+ * that jumps back starts afresh. Trips are left out of which `taken` is false.
  */
-export function fillsByWalking(problem: Problem, loops: readonly Loop[], k: number, level: number): number {
+export function fillsByWalking(
+  problem: Problem,
+  loops: readonly Loop[],
+  k: number,
+  level: number,
+  taken: (at: readonly number[], within: readonly Loop[]) => boolean = () => true,
+): number {
   const R = problem.ranks.length;
   const above = loops.filter((l) => l.level < level && l.time);
   const inside = loops.filter((l) => l.level >= level);
@@ -92,6 +98,7 @@ export function fillsByWalking(problem: Problem, loops: readonly Loop[], k: numb
   let words = 0;
   for (const index of trips(above, (l) => l.size)) {
     const at = pointOf(R, [above, index]);
+    if (!taken(at, inside)) continue;
     const next = box(problem, k, at, inside);
     const from = problem.tensors[k]!.dims.map((d) => d.reduce((n, t) => n + t.stride * at[t.rank]!, 0));
     if (from.some((x, d) => x < (low[d] ?? 0))) held = new Set();

@@ -1,11 +1,14 @@
 /** Nests keep a machine's power cap: the clock falls where it may, and the machine pauses where it may not. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { openMachine } from '../../../src/cli/files.js';
 import { simulateKernel } from '../../../src/engine/simulate.js';
 import { COLD } from '../../../src/engine/types.js';
 import { kernelByName } from '../../../src/kernel/library/index.js';
 import type { ResourceGraph } from '../../../src/machine/graph.js';
 import { timeByArray } from '../../../src/report/occupancy.js';
+
+// each run is a search
+vi.setConfig({ testTimeout: 60_000 });
 
 const BUSY = { m: 2048, n: 2048, k: 2048 };
 /** One row: DRAM alone is busy. */

@@ -56,12 +56,76 @@ describe.each(CASES)('%s on %s, %o', (...c) => {
   });
 });
 
+describe.each([
+  ['as many keys as queries', { ...SHAPE, batch: 1, q_len: 48, kv_len: 48, head_dim: 32, causal: 1 }],
+  ['keys before the first query', { ...SHAPE, batch: 1, q_len: 32, kv_len: 48, head_dim: 32, causal: 1 }],
+] as const)('causal attention in one pass, %s', (_, shape) => {
+  const built = () => build(['attention_one_pass', 'fusemax', { bq: 16, bkv: 8, interleave: 1 }], shape);
+
+  it('gives the reference result', async () => {
+    const { op, launches } = await built();
+    const inputs = inputsOf(launches);
+    expect(distance(runLaunches(launches, inputs)['o']!, attentionReference(op, inputs)['o']!)).toBeLessThan(1e-9);
+  });
+
+  it('its cascade leaves out the blocks that no query of a tile sees', async () => {
+    const { launches } = await built();
+    const { program } = launches[0]!;
+    const cascade = cascadeOf(program);
+    if (!hasCascade(cascade)) throw new Error(cascade.reason);
+    const before = (shape.kv_len - shape.q_len) / 8;
+    const tiles = Array.from({ length: shape.q_len / 16 }, (_, p) => before + 2 * (p + 1));
+    expect(cascade.until).toEqual({ rank: 'j', by: 'p', tile: 16, blocks: tiles });
+    const inputs = inputsOf(launches);
+    const run = interpret(program, inputs);
+    const found = evaluateCascade(cascade, program.tensors, inputs);
+    expect(distance(found['o']!, run.outputs['o']!)).toBeLessThan(1e-9);
+    // the program also works out places, which loops count for nothing
+    expect(Math.abs(flopsOfCascade(cascade) / run.flops_executed - 1)).toBeLessThan(0.03);
+  });
+});
+
+it('causal attention on FuseMax does just the blocks that are seen, and no key or value twice', async () => {
+  const { graph } = await openMachine('fusemax');
+  const kernel = kernelByName('attention_one_pass') as Kernel;
+  const shape = { batch: 2, heads: 3, q_len: 4096, head_dim: 64 };
+  const run = (causal: number) =>
+    simulateKernel(kernel.toOp({ ...shape, causal }, 'fp16'), graph, { kernel: kernel.name }).result;
+  const [all, half] = [run(0).arrays![0]!, run(1).arrays![0]!];
+  expect(all.rounds).toBe(6 * 16 * 16);
+  expect(half.rounds).toBe((6 * 16 * 17) / 2);
+  const cycles = (o: typeof all, einsum: string) => o.rounds * o.spans.find((s) => s.einsum === einsum)!.cycles;
+  expect(cycles(half, 'QK')).toBeCloseTo((cycles(all, 'QK') * 17) / 32, 6);
+  expect(cycles(half, 'o')).toBeCloseTo(cycles(all, 'o'), 6);
+  // all tiles of a head are in flight together: keys and values pass once, as do queries and results
+  expect(run(1).moved_B['dram']).toBe(run(0).moved_B['dram']);
+  expect(run(1).time_s).toBeLessThan(0.57 * run(0).time_s);
+});
+
+it('causal attention of tiles that come in several groups fetches what each group sees', async () => {
+  const { graph } = await openMachine('fusemax', ['shared.buffer.capacity=512 KiB']);
+  const kernel = kernelByName('attention_one_pass') as Kernel;
+  const op = kernel.toOp({ heads: 1, q_len: 4096, head_dim: 64, causal: 1 }, 'fp16') as OpOf<'attention'>;
+  const { result, choice } = simulateKernel(op, graph, { kernel: kernel.name });
+  const group = choice.launches[0]!.mapping.nest!.in_flight!;
+  expect(group).toBeLessThan(16);
+  const blocks = Array.from({ length: 16 / group }, (_, g) => group * (g + 1)).reduce((a, b) => a + b, 0);
+  // blocks of one group do not follow one of a single block: the first of the next is fetched anew
+  const anew = group === 1 ? 1 : 0;
+  const { tensors_B } = result.arrays![0]!.stores.find((s) => s.store === 'dram')!;
+  expect(tensors_B['k']).toBe((blocks - anew) * 256 * 64 * 2);
+  expect(tensors_B['q']).toBe(4096 * 64 * 2);
+});
+
 it('says why it does not apply', async () => {
   const kernel = kernelByName('attention_one_pass') as Kernel;
   const op = kernel.toOp({ heads: 1, q_len: 16, head_dim: 8 }, 'fp16') as OpOf<'attention'>;
   const { graph } = await openMachine('fusemax');
   expect(kernel.rejects(op, WARPS)).toMatch(/no arrays/);
-  expect(kernel.rejects({ ...op, causal: true }, graph)).toMatch(/different keys/);
+  expect(kernel.rejects({ ...op, causal: true }, graph)).toBeUndefined();
+  expect(kernel.rejects({ ...op, window: 8 }, graph)).toMatch(/different keys/);
+  const phases = kernelByName('attention_phases') as Kernel;
+  expect(phases.rejects({ ...op, causal: true }, graph)).toMatch(/different keys/);
   expect(kernel.rejects(op, graph)).toBeUndefined();
 });
 
