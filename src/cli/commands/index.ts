@@ -73,7 +73,7 @@ export const COMMANDS = {
     load: () => import('./reproduce.js'),
   },
   trace: {
-    summary: 'show what a workload holds, or write it as a trace',
+    summary: 'show what a workload holds, write it as a trace, or import a profile',
     load: () => import('./trace.js'),
   },
   schema: {
