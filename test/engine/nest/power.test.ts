@@ -51,7 +51,7 @@ describe('a machine whose clock is fixed', () => {
 describe('a machine whose clock may fall', () => {
   const range = { min_Hz: 300e6, voltage_floor: 0.6 };
 
-  it('runs at the highest clock within the cap; a lower cap is never faster', async () => {
+  it('runs at the highest clock within the cap; a lower cap is never faster', { timeout: 60_000 }, async () => {
     const free = run(await v4i(1e6, range));
     let last = free.time_s;
     for (const cap of [100, 90, 80, 70]) {

@@ -166,6 +166,7 @@ describe('rows of scores for which the buffer has no room', () => {
 
 it.each(['tpu-v4i', 'fusemax'])(
   'one query of a sequence sees all its keys: on %s it is laid as if not causal',
+  { timeout: 60_000 },
   async (name) => {
     const { graph } = await openMachine(name);
     const shape = { batch: 2, heads: 8, kv_heads: 2, q_len: 1, kv_len: 512, head_dim: 64 };
