@@ -145,6 +145,8 @@ function components(nest: readonly Span[], edges: readonly Edge[]): { spans: Spa
     let one = first;
     for (const e of exprs)
       indicesOf(e, (v) => {
+        // one that is known by now
+        if (!root.has(v)) return;
         if (one === undefined) one = v;
         else root.set(find(v), find(one));
       });
@@ -168,9 +170,35 @@ function components(nest: readonly Span[], edges: readonly Edge[]): { spans: Spa
 
 type Env = Map<LoopVar, number>;
 
+/**
+ * An index that, once known, leaves the others in parts of their own: that of a convolution's window, which meets planes,
+ * rows and columns.
+ */
+function hubOf(spans: readonly Span[], edges: readonly Edge[]) {
+  if (spans.length < 3) return undefined;
+  for (const hub of spans) {
+    const rest = spans.filter((s) => s !== hub);
+    if (rest.some((s) => mentions(hub.from, s.index) || mentions(hub.to, s.index))) continue;
+    const parts = components(rest, edges);
+    if (parts.length > 1) return { hub, parts };
+  }
+  return undefined;
+}
+
 /** Σ over the spans of the product of what the edges let through. */
-function sumOf(spans: readonly Span[], edges: readonly Edge[], budget: Budget): number {
-  const env: Env = new Map();
+function sumOf(spans: readonly Span[], edges: readonly Edge[], budget: Budget, env: Env = new Map()): number {
+  const split = hubOf(spans, edges);
+  if (split) {
+    const { index, from, to } = split.hub;
+    const [first, end] = [evalExpr(from, env), evalExpr(to, env)];
+    spend(budget, Math.max(0, end - first));
+    let sum = 0;
+    for (let v = first; v < end; v++) {
+      env.set(index, v);
+      sum += split.parts.reduce((p, part) => (p === 0 ? 0 : p * sumOf(part.spans, part.edges, budget, env)), 1);
+    }
+    return sum;
+  }
   const last = spans.at(-1);
   const inner = last ? edges.filter((e) => uses(e, last.index)) : [];
   const outer = edges.filter((e) => !inner.includes(e));

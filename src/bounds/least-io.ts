@@ -37,6 +37,7 @@ export const FAMILIES = {
   attention: attentionTerms,
   attention_backward: attentionBackwardTerms,
   conv2d: convolutionTerms,
+  conv3d: convolutionTerms,
   softmax: (op, M, cores, least_B) => rowTerms(op.rows, op.cols, op.dtype, M * cores, least_B),
   normalise: (op, M, cores, least_B) => rowTerms(op.rows, op.cols, op.dtype, M * cores, least_B),
   elementwise: streams,

@@ -12,6 +12,7 @@ function formatsOf(op: Op): { operands: DType[]; accumulators: DType[] } {
     case 'matmul':
     case 'grouped_matmul':
     case 'conv2d':
+    case 'conv3d':
       return { operands: [op.a, op.b], accumulators: [op.accumulate] };
     case 'attention':
       return { operands: [op.q, op.kv, 'bf16'], accumulators: [op.q === 'fp64' ? 'fp64' : 'fp32'] };

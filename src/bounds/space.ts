@@ -51,6 +51,7 @@ export const SPACES: { readonly [K in KernelName]?: AnySpace } = {
   gemm_split_k: (op: OpOf<'matmul'>) => product(op.m, op.n, [{ bk: 1, split: 2 }]),
   grouped_gemm: (op: OpOf<'grouped_matmul'>) => product(op.rows, op.n, [{ bk: 1 }]),
   conv2d: (op: OpOf<'conv2d'>) => product(convOut(op)[1], op.out_channels, [{ bk: op.in_channels > 64 ? 16 : 1 }]),
+  conv3d: (op: OpOf<'conv3d'>) => product(convOut(op)[1], op.out_channels, [{ bk: op.in_channels > 64 ? 16 : 1 }]),
   conv2d_window: (op: OpOf<'conv2d'>) => {
     const [height, width] = convOut(op);
     const phases = [1, 2, 4, 8].flatMap((py) => [1, 2, 4, 8].map((px) => ({ py, px })));

@@ -7,7 +7,7 @@ import { bytesOf, type DType } from '../base/dtype.js';
 import { positive } from '../base/errors.js';
 import { leastIo } from '../bounds/least-io.js';
 import { type MathFn, mathRatesOf, type ResourceGraph } from '../machine/graph.js';
-import { attentionPairs, compulsoryBytesOf, flopsOf, type Op } from '../workload/op.js';
+import { attentionPairs, compulsoryBytesOf, convWeights, flopsOf, isConvolution, type Op } from '../workload/op.js';
 import { energyByPart, totalEnergy } from './energy.js';
 import type { Context, RunResult, Traffic } from './types.js';
 
@@ -153,6 +153,7 @@ function operandTypes(op: Op): [DType, DType] | undefined {
     case 'matmul':
     case 'grouped_matmul':
     case 'conv2d':
+    case 'conv3d':
       return [op.a, op.b];
     case 'attention':
       return [op.q, op.kv];
@@ -178,7 +179,7 @@ function residentBytes(op: Op, capacity_B: number, context: Context): number {
   let kv = 0;
   if (op.kind === 'matmul' && op.weights) weight = op.batch * op.k * op.n * b(op.b);
   else if (op.kind === 'grouped_matmul') weight = op.groups * op.k * op.n * b(op.b);
-  else if (op.kind === 'conv2d') weight = op.out_channels * op.in_channels * op.kernel ** 2 * b(op.b);
+  else if (isConvolution(op)) weight = convWeights(op) * b(op.b);
   else if (op.kind === 'attention') kv = read_B - op.batch * op.q_len * op.heads * op.head_dim * b(op.q);
   else if (op.kind === 'attention_backward') kv = 2 * op.batch * op.kv_len * op.kv_heads * op.head_dim * b(op.dtype);
   else if (op.kind === 'gather') weight = read_B;

@@ -1,9 +1,9 @@
 /** An op as the einsum it is, whatever program computes it; undefined for ops that are none. */
-import { convOut, type Op, type OpOf } from '../workload/op.js';
-import type { Access, Cascade } from './einsum.js';
+import { type Convolution, convDepth, convOut, isConvolution, type Op, type OpOf } from '../workload/op.js';
+import type { Access, Cascade, Coordinate } from './einsum.js';
 
 export function opCascade(op: Op): Cascade | undefined {
-  return op.kind === 'matmul' ? matmul(op) : op.kind === 'conv2d' ? convolution(op) : undefined;
+  return op.kind === 'matmul' ? matmul(op) : isConvolution(op) ? convolution(op) : undefined;
 }
 
 function matmul(op: OpOf<'matmul'>): Cascade {
@@ -33,24 +33,40 @@ function matmul(op: OpOf<'matmul'>): Cascade {
   };
 }
 
-/** Rows and columns that padding adds count as elements of the input. */
-function convolution(op: OpOf<'conv2d'>): Cascade {
+/** Planes, rows and columns that padding adds count as elements of the input. */
+function convolution(op: Convolution): Cascade {
   const [height, width] = convOut(op);
-  const at = (tensor: string, ...dims: (string | [string, string])[]): Access => ({
-    tensor,
-    at: dims.map((d) => ({
-      terms:
-        typeof d === 'string'
-          ? [{ rank: d, stride: 1 }]
-          : [
-              { rank: d[0], stride: op.stride },
-              { rank: d[1], stride: 1 },
-            ],
-    })),
+  const deep = convDepth(op);
+  const volume = op.kind === 'conv3d';
+  const along = (out: string, window: string, stride: number): Coordinate => ({
+    terms: [
+      { rank: out, stride },
+      { rank: window, stride: 1 },
+    ],
   });
+  const at = (tensor: string, ...dims: (string | Coordinate)[]): Access => ({
+    tensor,
+    at: dims.map((d) => (typeof d === 'string' ? { terms: [{ rank: d, stride: 1 }] } : d)),
+  });
+  const [planes, depth] = volume ? [['D'], ['T']] : [[], []];
+  const window = [
+    ...(volume ? [along('D', 'T', deep.stride)] : []),
+    along('P', 'R', op.stride),
+    along('Q', 'S', op.stride),
+  ];
   return {
     name: 'convolution',
-    ranks: { N: op.batch, M: op.out_channels, C: op.in_channels, P: height, Q: width, R: op.kernel, S: op.kernel },
+    ranks: {
+      N: op.batch,
+      M: op.out_channels,
+      C: op.in_channels,
+      ...(volume && { D: deep.out }),
+      P: height,
+      Q: width,
+      ...(volume && { T: deep.kernel }),
+      R: op.kernel,
+      S: op.kernel,
+    },
     tensors: [
       { name: 'Inputs', dtype: op.a, role: 'input', home: true },
       { name: 'Weights', dtype: op.b, role: 'weight', home: true },
@@ -59,9 +75,9 @@ function convolution(op: OpOf<'conv2d'>): Cascade {
     einsums: [
       {
         name: 'convolution',
-        ranks: ['N', 'M', 'C', 'P', 'Q', 'R', 'S'],
-        out: at('Outputs', 'N', 'M', 'P', 'Q'),
-        ins: [at('Inputs', 'N', 'C', ['P', 'R'], ['Q', 'S']), at('Weights', 'M', 'C', 'R', 'S')],
+        ranks: ['N', 'M', 'C', ...planes, 'P', 'Q', ...depth, 'R', 'S'],
+        out: at('Outputs', 'N', 'M', ...planes, 'P', 'Q'),
+        ins: [at('Inputs', 'N', 'C', ...window), at('Weights', 'M', 'C', ...depth, 'R', 'S')],
         reduce: 'sum',
         work: { fma: 1 },
       },

@@ -1,5 +1,5 @@
 /** What the op schemas cannot say: dimensions that must agree with each other. */
-import { compulsoryBytesOf, convOut, flopsOf, type Op } from './op.js';
+import { compulsoryBytesOf, convDepth, convOut, flopsOf, type Op } from './op.js';
 
 /** What is wrong with an op of the right form; undefined when nothing is. */
 export function opFault(op: Op): string | undefined {
@@ -36,9 +36,13 @@ function faultOfKind(op: Op): string | undefined {
     case 'topk':
       return op.k > op.cols ? `k: ${op.k} of ${op.cols} columns` : undefined;
     case 'conv2d':
+    case 'conv3d': {
+      const { kernel, size, padding, out } = convDepth(op);
+      if (out < 1) return `kernel_depth: ${kernel} is larger than the padded depth ${size + 2 * padding}`;
       return Math.min(...convOut(op)) < 1
         ? `kernel: ${op.kernel} is larger than the padded input ${op.height + 2 * op.padding} × ${op.width + 2 * op.padding}`
         : undefined;
+    }
     case 'fft':
       if (op.n < 2 || !Number.isInteger(Math.log2(op.n))) return `n: ${op.n} is no power of two (≥ 2)`;
       return /int/.test(op.dtype)

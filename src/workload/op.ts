@@ -325,6 +325,31 @@ export const OpSchemas = {
     },
     { additionalProperties: false },
   ),
+  /** 3-D convolution (of video and volumes): `kernel_depth`×`kernel`×`kernel` window; depth has steps and padding of its own. */
+  conv3d: Type.Object(
+    {
+      kind: Type.Literal('conv3d'),
+      ...common,
+      batch: dim('volumes'),
+      in_channels: dim('in'),
+      out_channels: dim('out'),
+      depth: dim('input depth (frames)'),
+      height: dim('input height'),
+      width: dim('input width'),
+      kernel: dim('window, height and width'),
+      kernel_depth: dim('window, depth'),
+      stride: dim('stride, height and width'),
+      stride_depth: dim('stride, depth'),
+      padding: Type.Integer({ minimum: 0, default: 0 }),
+      padding_depth: Type.Integer({ minimum: 0, default: 0 }),
+      a: DTypeSchema,
+      b: DTypeSchema,
+      c: DTypeSchema,
+      accumulate: DTypeSchema,
+      bias: Type.Boolean({ default: false }),
+    },
+    { additionalProperties: false },
+  ),
   /** 2-D convolution, NCHW dims, `kernel`×`kernel` window. */
   conv2d: Type.Object(
     {
@@ -409,10 +434,9 @@ export function flopsOf(op: Op): number {
     // five products: the scores are not among the inputs
     case 'attention_backward':
       return 10 * attentionPairs(op) * op.heads * op.head_dim;
-    case 'conv2d': {
-      const [ho, wo] = convOut(op);
-      return 2 * op.batch * op.out_channels * ho * wo * op.in_channels * op.kernel * op.kernel;
-    }
+    case 'conv2d':
+    case 'conv3d':
+      return 2 * convResults(op) * (convWeights(op) / op.out_channels);
     case 'softmax':
       return 5 * op.rows * op.cols;
     case 'normalise':
@@ -443,8 +467,35 @@ export function flopsOf(op: Op): number {
   }
 }
 
+export type Convolution = OpOf<'conv2d'> | OpOf<'conv3d'>;
+
+export const isConvolution = (op: Op): op is Convolution => op.kind === 'conv2d' || op.kind === 'conv3d';
+
+/** What a convolution does along depth: an image is one plane. */
+export function convDepth(op: Convolution): {
+  size: number;
+  kernel: number;
+  stride: number;
+  padding: number;
+  out: number;
+} {
+  if (op.kind === 'conv2d') return { size: 1, kernel: 1, stride: 1, padding: 0, out: 1 };
+  const { depth: size, kernel_depth: kernel, stride_depth: stride, padding_depth: padding } = op;
+  return { size, kernel, stride, padding, out: Math.floor((size + 2 * padding - kernel) / stride) + 1 };
+}
+
+/** Elements of a convolution's input, weights and result. */
+export const convInputs = (op: Convolution): number =>
+  op.batch * op.in_channels * convDepth(op).size * op.height * op.width;
+export const convWeights = (op: Convolution): number =>
+  op.out_channels * op.in_channels * convDepth(op).kernel * op.kernel ** 2;
+export function convResults(op: Convolution): number {
+  const [ho, wo] = convOut(op);
+  return op.batch * op.out_channels * convDepth(op).out * ho * wo;
+}
+
 /** Output height and width of a convolution. */
-export function convOut(op: OpOf<'conv2d'>): [number, number] {
+export function convOut(op: Convolution): [number, number] {
   return [
     Math.floor((op.height + 2 * op.padding - op.kernel) / op.stride) + 1,
     Math.floor((op.width + 2 * op.padding - op.kernel) / op.stride) + 1,
@@ -485,16 +536,12 @@ export function compulsoryBytesOf(op: Op): { read_B: number; write_B: number } {
       const kv = 2 * op.batch * visibleKeys(op, op.kv_len) * op.kv_heads * op.head_dim * b(op.dtype);
       return { read_B: 3 * q + rows * statistic_B(op.dtype) + kv, write_B: q + kv };
     }
-    case 'conv2d': {
-      const [ho, wo] = convOut(op);
+    case 'conv2d':
+    case 'conv3d':
       return {
-        read_B:
-          op.batch * op.in_channels * op.height * op.width * b(op.a) +
-          op.out_channels * op.in_channels * op.kernel ** 2 * b(op.b) +
-          (op.bias ? op.out_channels * b(op.c) : 0),
-        write_B: op.batch * op.out_channels * ho * wo * b(op.c),
+        read_B: convInputs(op) * b(op.a) + convWeights(op) * b(op.b) + (op.bias ? op.out_channels * b(op.c) : 0),
+        write_B: convResults(op) * b(op.c),
       };
-    }
     case 'softmax':
       return { read_B: op.rows * op.cols * b(op.dtype), write_B: op.rows * op.cols * b(op.dtype) };
     case 'normalise':

@@ -1,6 +1,6 @@
 /** What a trace holds, by phase: operations, compulsory bytes, and how much of them are parameters and cache. */
 import { bytesOf } from '../base/dtype.js';
-import { compulsoryBytesOf, flopsOf, type Op, type Trace } from './op.js';
+import { compulsoryBytesOf, convWeights, flopsOf, isConvolution, type Op, type Trace } from './op.js';
 
 /** Totals over repeats, of one device. */
 export interface PhaseSummary {
@@ -60,7 +60,7 @@ export function isMatrix(op: Op): boolean {
     op.kind === 'grouped_matmul' ||
     op.kind === 'attention' ||
     op.kind === 'attention_backward' ||
-    op.kind === 'conv2d'
+    isConvolution(op)
   );
 }
 
@@ -68,7 +68,7 @@ export function isMatrix(op: Op): boolean {
 export function weightBytesOf(op: Op): number {
   if (op.kind === 'matmul') return op.weights ? op.batch * op.k * op.n * bytesOf(op.b) : 0;
   if (op.kind === 'grouped_matmul') return op.groups * op.k * op.n * bytesOf(op.b);
-  if (op.kind === 'conv2d') return op.out_channels * op.in_channels * op.kernel ** 2 * bytesOf(op.b);
+  if (isConvolution(op)) return convWeights(op) * bytesOf(op.b);
   return 0;
 }
 

@@ -2,14 +2,14 @@
 import { bytesOf, type DType } from '../base/dtype.js';
 import { InputError } from '../base/errors.js';
 import { accumulator } from './formats.js';
-import type { Op, OpOf, Trace } from './op.js';
+import { type Convolution, convInputs, isConvolution, type Op, type OpOf, type Trace } from './op.js';
 import { largestActivations_B } from './summary.js';
 
 /** Ops with parameters as their right operand. */
-type Product = OpOf<'matmul'> | OpOf<'grouped_matmul'> | OpOf<'conv2d'>;
+type Product = OpOf<'matmul'> | OpOf<'grouped_matmul'> | Convolution;
 
 function isProduct(op: Op): op is Product {
-  return (op.kind === 'matmul' && op.weights) || op.kind === 'grouped_matmul' || op.kind === 'conv2d';
+  return (op.kind === 'matmul' && op.weights) || op.kind === 'grouped_matmul' || isConvolution(op);
 }
 
 /** A sum kept in the format that goes with its operands stays so; one that the user chose is left alone. */
@@ -111,7 +111,7 @@ function writing(op: Op, to: DType): Op {
 }
 
 function inputElements(op: Product): number {
-  if (op.kind === 'conv2d') return op.batch * op.in_channels * op.height * op.width;
+  if (isConvolution(op)) return convInputs(op);
   return op.kind === 'matmul' ? op.batch * op.m * op.k : op.rows * op.k;
 }
 

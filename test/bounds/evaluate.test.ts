@@ -26,6 +26,7 @@ describe('every kind of question', () => {
     ['triangular_gemm', 'm=256,n=256', 4096],
     ['sparse_gemm', 'm=256,n=256,k=256', 4096],
     ['gather_reuse', 'uses=1000,cols=64,reuse=5', 4096],
+    ['conv3d', 'in_channels=8,out_channels=8,depth=4,height=12,width=12,padding=1', 4096],
     ['conv2d_window', 'in_channels=8,out_channels=8,height=12,width=12,padding=1', 4096],
   ])('%s', (name, shape, capacity_B) => {
     const result = ask(name, shape, capacity_B);

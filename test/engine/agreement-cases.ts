@@ -67,6 +67,11 @@ export const SHAPES: readonly (readonly [kernel: string, dtype: DType, shapes: r
     [{ batch: 4, in_channels: 64, out_channels: 128, height: 56, width: 56, kernel: 3, stride: 1, padding: 1 }],
   ],
   [
+    'conv3d',
+    'fp16',
+    [{ in_channels: 64, out_channels: 96, depth: 5, height: 30, width: 52, padding: 1, padding_depth: 1 }],
+  ],
+  [
     'attention_fused',
     'fp16',
     [

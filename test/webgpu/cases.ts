@@ -71,6 +71,12 @@ export const CASES: readonly Case[] = [
     dtype: 'fp32',
     params: tiles(32, 32, 16, 1, 1),
   },
+  {
+    kernel: 'conv3d',
+    shape: { in_channels: 16, out_channels: 32, depth: 4, height: 5, width: 6, padding: 1, padding_depth: 1 },
+    dtype: 'fp32',
+    params: tiles(32, 32, 16, 1, 1),
+  },
   // unrolled over phases and window: small ones, since CPU devices compile long shaders slowly
   {
     kernel: 'conv2d_window',

@@ -331,12 +331,25 @@ function count(view: View, rows: number, cols: number, nest: Nest, scattered: bo
     return Math.round(total * factor);
   }
   // edges that follow different indices do not know of one another: the mean of their product is that of their means
-  for (const part of independent(open, nest)) factor *= meanOf(part.edges, part.levels, nest);
+  for (const part of independent(open, levelsOf(nest))) factor *= meanOf(part.edges, part.levels, nest);
   return Math.round(nest.count * factor);
 }
 
 /** Mean over the points of `levels` (outermost first) of how many elements of each edge are in range, multiplied. */
 function meanOf(edges: readonly Edge[], levels: readonly Nest[], nest: Nest): number {
+  const split = hubOf(edges, levels);
+  if (split) {
+    const { hub, parts } = split;
+    const [from, to] = [hub.from as number, hub.to as number];
+    let sum = 0;
+    for (let v = from; v < to; v++) {
+      hub.value = v;
+      let product = 1;
+      for (const part of parts) product *= meanOf(part.edges, part.levels, nest);
+      sum += product;
+    }
+    return to > from ? sum / (to - from) : 0;
+  }
   let total = 0;
   let points = 0;
   const only = edges.length === 1 && edges[0]!.stride === 1 && edges[0]!.bound === undefined ? edges[0]! : undefined;
@@ -382,10 +395,32 @@ interface Part {
   levels: Nest[];
 }
 
-/** Edges put together with the loops they follow, and with those that decide how often these run. */
-function independent(open: readonly Edge[], nest: Nest): Part[] {
+/** Outermost first. */
+function levelsOf(nest: Nest): Nest[] {
   const levels: Nest[] = [];
   for (let n: Nest | undefined = nest; n; n = n.parent) levels.unshift(n);
+  return levels;
+}
+
+/**
+ * A loop that, once its index is known, leaves the edges in parts that know nothing of each other: the window of a
+ * convolution, which meets planes, rows and columns. Of loops with constant bounds, all points count alike.
+ */
+function hubOf(edges: readonly Edge[], levels: readonly Nest[]): { hub: Nest; parts: Part[] } | undefined {
+  if (edges.length < 2 || levels.length < 3) return undefined;
+  if (levels.some((n) => typeof n.from !== 'number' || typeof n.to !== 'number')) return undefined;
+  for (const hub of levels) {
+    const parts = independent(
+      edges,
+      levels.filter((n) => n !== hub),
+    );
+    if (parts.length > 1) return { hub, parts };
+  }
+  return undefined;
+}
+
+/** Edges put together with the loops they follow, and with those that decide how often these run. */
+function independent(open: readonly Edge[], levels: readonly Nest[]): Part[] {
   // numbers of groups, the lower taking over the higher where two meet
   const group = levels.map((_, i) => i);
   const join = (i: number, j: number) => {
@@ -398,6 +433,7 @@ function independent(open: readonly Edge[], nest: Nest): Part[] {
     let found = first;
     indicesOf(e, (v) => {
       const i = levels.findIndex((n) => n.index === v);
+      if (i < 0) return;
       if (found < 0) found = i;
       else join(found, i);
     });

@@ -18,6 +18,7 @@ import { attention_unfused } from './attention_unfused.js';
 import { all_gather, all_reduce_one_shot, all_reduce_two_shot, all_to_all, reduce_scatter } from './collective.js';
 import { conv2d } from './conv2d.js';
 import { conv2d_window } from './conv2d_window.js';
+import { conv3d } from './conv3d.js';
 import { elementwise } from './elementwise.js';
 import { fft } from './fft.js';
 import { gather } from './gather.js';
@@ -51,6 +52,7 @@ export const KERNELS = {
   grouped_gemm,
   conv2d,
   conv2d_window,
+  conv3d,
   attention_fused,
   attention_split,
   attention_two_pass,

@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { isMisfit, residency } from '../../../src/kernel/fit.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { conv2d } from '../../../src/kernel/library/conv2d.js';
+import { conv3d } from '../../../src/kernel/library/conv3d.js';
 import { grouped_gemm, groupRows } from '../../../src/kernel/library/grouped_gemm.js';
 import type { ResourceGraph } from '../../../src/machine/graph.js';
-import type { OpKind, OpOf } from '../../../src/workload/op.js';
+import { compulsoryBytesOf, flopsOf, type OpKind, type OpOf } from '../../../src/workload/op.js';
 import { LANES_ONLY, SKETCHES, shippedMachines, WARPGROUPS, WARPS } from '../machines.js';
 import { distance, inputsOf, runLaunches } from './run.js';
 
@@ -83,6 +84,45 @@ describe('conv2d gives the reference result', () => {
     expect(() => conv2d.toOp({ in_channels: 1, out_channels: 1, height: 2, width: 2 }, 'fp16')).toThrow(
       /does not fit 2×2/,
     );
+  });
+});
+
+type Volume = OpOf<'conv3d'>;
+const volume = (more: Partial<Volume> = {}): Volume => ({
+  ...conv3d.toOp(
+    { in_channels: 10, out_channels: 12, depth: 4, height: 5, width: 6, padding: 1, padding_depth: 1 },
+    'fp16',
+  ),
+  ...more,
+});
+describe('conv3d gives the reference result', () => {
+  const cases: [string, Partial<Volume>][] = [
+    ['a padded window of 3', {}],
+    ['strides of its own in depth', { stride_depth: 2, depth: 5 }],
+    ['strides in all directions', { stride: 2, stride_depth: 2 }],
+    ['a window flat in depth', { kernel_depth: 1, padding_depth: 0 }],
+    ['a window in depth alone', { kernel: 1, padding: 0 }],
+    ['1×1×1 on a batch', { kernel: 1, kernel_depth: 1, padding: 0, padding_depth: 0, batch: 2 }],
+    ['a batch with bias', { batch: 2, bias: true }],
+    ['patches of video', { kernel: 2, stride: 2, kernel_depth: 1, padding: 0, padding_depth: 0, height: 6 }],
+  ];
+  it.each(cases)('%s', (_, more) => {
+    for (const machine of [WARPS, LANES_ONLY]) expect(wrong(conv3d, volume(more), machine)).toEqual([]);
+  });
+  it('of one plane is that of an image', () => {
+    const flat = volume({ depth: 1, kernel_depth: 1, padding_depth: 0 });
+    const p = conv3d.candidates(flat, WARPS)[Symbol.iterator]().next().value!;
+    const launches = conv3d.build(flat, p, WARPS);
+    const inputs = inputsOf(launches);
+    const { in_channels, out_channels, height, width, padding } = flat;
+    const plane = conv2d.toOp({ in_channels, out_channels, height, width, padding }, 'fp16');
+    expect(distance(runLaunches(launches, inputs)['C']!, conv2d.reference(plane, inputs)['C']!)).toBeLessThan(1e-4);
+    expect(flopsOf(flat)).toBe(flopsOf(plane));
+    expect(compulsoryBytesOf(flat)).toEqual(compulsoryBytesOf(plane));
+  });
+  it('a window deeper than the volume is refused', () => {
+    const shape = { in_channels: 1, out_channels: 1, depth: 2, height: 4, width: 4 };
+    expect(() => conv3d.toOp(shape, 'fp16')).toThrow(/kernel_depth: 3 is larger than the padded depth 2/);
   });
 });
 

@@ -37,6 +37,6 @@ describe('the registry of kernels', () => {
     expect(kernelNames()).toContain('attention');
   });
   it('offers the nearest name for one that is unknown', () => {
-    expect(() => kernelByName('conv3')).toThrow(/unknown kernel 'conv3'; did you mean 'conv2d'/);
+    expect(() => kernelByName('conv2')).toThrow(/unknown kernel 'conv2'; did you mean 'conv2d'/);
   });
 });

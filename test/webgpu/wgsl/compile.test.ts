@@ -40,6 +40,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   grouped_gemm: [{ rows: 80, n: 64, k: 64, groups: 3 }],
   conv2d: [{ in_channels: 16, out_channels: 32, height: 9, width: 10, kernel: 3, stride: 2, padding: 1 }],
   conv2d_window: [{ in_channels: 16, out_channels: 32, height: 9, width: 10, kernel: 2 }],
+  conv3d: [{ in_channels: 16, out_channels: 32, depth: 4, height: 6, width: 10, padding: 1, padding_depth: 1 }],
   attention_fused: ATTENTION,
   attention_split: ATTENTION,
   attention_two_pass: ATTENTION,
