@@ -1,7 +1,7 @@
 /** Options of every command that replays a workload, and the replay itself. */
 import { type Command, Option } from 'commander';
-import { InputError, unknownName } from '../base/errors.js';
-import { OFFLOADS, type Offload } from '../engine/offload.js';
+import { InputError } from '../base/errors.js';
+import { parseOffload } from '../engine/offload.js';
 import type { RunOptions } from '../engine/run.js';
 import type { Simulation } from '../engine/simulation.js';
 import { FIDELITIES, type Fidelity } from '../engine/types.js';
@@ -87,7 +87,7 @@ export async function replay(machineName: string, workload: string, options: Rep
       strict,
       pins,
       ...event,
-      ...(options.offload !== undefined && { offload: offloadOf(options.offload) }),
+      ...(options.offload !== undefined && { offload: parseOffload(options.offload, `--offload ${options.offload}`) }),
       onProgress: (done) => progress.update(done),
       onLaunches: (launches, context) => shown.push({ launches, context }),
     });
@@ -96,19 +96,6 @@ export async function replay(machineName: string, workload: string, options: Rep
   } finally {
     progress.stop();
   }
-}
-
-/** @throws InputError for what cannot be offloaded, or a share that is none. */
-function offloadOf(text: string): Offload {
-  const [what = '', rest] = text.split(':', 2);
-  const place = `--offload ${text}`;
-  const known = OFFLOADS.find((o) => o === what);
-  if (!known) throw unknownName('thing to offload', what, OFFLOADS, place);
-  if (rest === undefined) return { what: known };
-  const share = rest.trim() === '' ? Number.NaN : Number(rest);
-  if (!(share >= 0 && share <= 1))
-    throw new InputError(`expected a share from 0 to 1 after the colon, got '${rest}'`, place);
-  return { what: known, share };
 }
 
 /** `-w WORKLOAD`, or a trace by its path as `--trace FILE`; one of them. */

@@ -9,7 +9,7 @@
  * copying and computing, and what the two cannot overlap. (FlexGen, Sheng et al., ICML 2023, splits tensors so.)
  * The device's DRAM also takes the copies' bytes; their time there, a fiftieth of the link's, is left out.
  */
-import { InfeasibleError, InputError } from '../base/errors.js';
+import { InfeasibleError, InputError, unknownName } from '../base/errors.js';
 import { linkOf, type ResourceGraph, storeOf } from '../machine/graph.js';
 import type { Op, Trace } from '../workload/op.js';
 import { cacheBytesOf, footprintOf, weightBytesOf } from '../workload/summary.js';
@@ -20,6 +20,18 @@ export interface Offload {
   readonly what: (typeof OFFLOADS)[number];
   /** Of what is offloaded, the share that lives away from the device; as little as it takes to fit when absent. */
   readonly share?: number;
+}
+
+/** Reads WHAT or WHAT:SHARE. @throws InputError for what cannot be offloaded, or a share that is none */
+export function parseOffload(text: string, place: string): Offload {
+  const [what = '', rest] = text.split(':', 2);
+  const known = OFFLOADS.find((o) => o === what);
+  if (!known) throw unknownName('thing to offload', what, OFFLOADS, place);
+  if (rest === undefined) return { what: known };
+  const share = rest.trim() === '' ? Number.NaN : Number(rest);
+  if (!(share >= 0 && share <= 1))
+    throw new InputError(`expected a share from 0 to 1 after the colon, got '${rest}'`, place);
+  return { what: known, share };
 }
 
 /** An offload worked out for a trace on a machine. */

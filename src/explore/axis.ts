@@ -28,7 +28,7 @@ export const AxisSchema = Type.Object(
     path: Type.String({
       minLength: 1,
       description:
-        'what varies: machine (its name), workload (its text), machine.FIELD, workload.KEY (of its text, or a field of its model), or mapping.KERNEL.PARAM',
+        'what varies: machine (its name), workload (its text), machine.FIELD, workload.KEY (of its text, or a field of its model), mapping.KERNEL.PARAM, or offload (none, weights, kv, or weights:SHARE)',
     }),
     name: Type.Optional(
       Type.String({
@@ -52,7 +52,7 @@ export interface Axis {
   readonly values: readonly AxisValue[];
 }
 
-const ROOTS = ['machine', 'workload', 'mapping'];
+const ROOTS = ['machine', 'workload', 'mapping', 'offload'];
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Values written out. Throws InputError at `place`. */
@@ -60,9 +60,10 @@ export function resolveAxis(file: AxisFile, place: string): Axis {
   const parts = file.path.split('.');
   const root = parts[0]!;
   if (!ROOTS.includes(root) || parts.includes(''))
-    throw new InputError(`path '${file.path}' must start with machine, workload or mapping`, place);
+    throw new InputError(`path '${file.path}' must start with machine, workload, mapping or offload`, place);
   if (root === 'mapping' && parts.length !== 3)
     throw new InputError(`path '${file.path}': expected mapping.KERNEL.PARAM`, place);
+  if (root === 'offload' && parts.length !== 1) throw new InputError(`path '${file.path}': expected offload`, place);
   const name = file.name ?? parts.at(-1)!;
   if (!IDENTIFIER.test(name)) throw new InputError(`path '${file.path}' needs a name for formulas`, place);
   if ((file.values === undefined) === (file.range === undefined))

@@ -21,6 +21,7 @@ export const RESULTS = {
   bound_by: '',
   footprint_B: 'B',
   dram_B: 'B',
+  wait_s: 's',
   produced: '',
 } as const;
 export type ResultName = keyof typeof RESULTS;

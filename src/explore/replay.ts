@@ -13,7 +13,7 @@ import { traceOf, type WorkloadSource } from '../workload/source.js';
 import { footprintOf } from '../workload/summary.js';
 import type { Open, Opened, Results } from './evaluate.js';
 import { pinTarget } from './mapping.js';
-import type { Space } from './space.js';
+import { offloadOf, type Space } from './space.js';
 
 export interface Setup {
   readonly space: Space;
@@ -48,6 +48,7 @@ export function opener({ space, place, machines, workloads }: Setup): Open {
   return async ({ values }): Promise<Opened> => {
     let machineName = base.machine;
     let workload = base.workload;
+    let offloaded = base.offload ?? 'none';
     const machineSet = Object.entries(base.set ?? {}).map(([path, value]) => `${path}=${value}`);
     const workloadSet: string[] = [];
     const pins: Record<string, { kernel?: string; params: Record<string, number> }> = {};
@@ -57,6 +58,7 @@ export function opener({ space, place, machines, workloads }: Setup): Open {
       const field = rest.join('.');
       if (path === 'machine') machineName = String(value);
       else if (path === 'workload') workload = String(value);
+      else if (path === 'offload') offloaded = String(value);
       else if (root === 'machine') machineSet.push(`${field}=${value}`);
       else if (root === 'workload') workloadSet.push(`${field}=${value}`);
       else {
@@ -77,6 +79,7 @@ export function opener({ space, place, machines, workloads }: Setup): Open {
     };
     for (const run of space.runs.length > 0 ? space.runs : [undefined]) traceFor(run);
     const { fidelity, objective, launch } = base;
+    const offload = offloadOf(offloaded, place);
     return {
       machine: fields,
       axes: resolvedAxes(space, machine),
@@ -89,6 +92,7 @@ export function opener({ space, place, machines, workloads }: Setup): Open {
             mapper,
             strict: true,
             pins,
+            ...(offload && { offload }),
           }),
         ),
     };
@@ -119,6 +123,7 @@ export function resultsOf(run: Simulation): Results {
     bound_by: run.bound_by,
     footprint_B: footprintOf(run.footprint_B),
     ...(dram_B === undefined ? {} : { dram_B }),
+    wait_s: run.offload?.wait_s ?? 0,
     ...(run.produces ? { produced: run.produces.count } : {}),
   };
 }

@@ -6,6 +6,7 @@
  */
 import { type Static, Type } from '@sinclair/typebox';
 import { InputError } from '../base/errors.js';
+import { type Offload, parseOffload } from '../engine/offload.js';
 import { FIDELITIES, type Fidelity } from '../engine/types.js';
 import { schemaCheck } from '../workload/schema-check.js';
 import { type Axis, AxisSchema, type AxisValue, resolveAxis } from './axis.js';
@@ -39,6 +40,9 @@ export const SpaceSchema = Type.Object(
           Type.Unsafe<'time' | 'energy' | 'edp'>(
             Type.String({ enum: ['time', 'energy', 'edp'], description: 'what the mapper picks kernels and tiles by' }),
           ),
+        ),
+        offload: Type.Optional(
+          Type.String({ description: 'as after --offload: weights or kv, with a share: weights:0.5; or none' }),
         ),
         launch: Type.Optional(Type.Unsafe<'graph' | 'eager'>(Type.String({ enum: ['graph', 'eager'] }))),
       },
@@ -107,8 +111,14 @@ export function parseSpace(json: unknown, place = 'space'): Space {
     if (varied === (file.base[root] !== undefined))
       throw new InputError(`'${root}' must be given once: in base, or as the path of an axis`, place);
   }
+  const offloads = axes.findIndex((axis) => axis.path === 'offload');
+  if (offloads >= 0) {
+    if (file.base.offload !== undefined)
+      throw new InputError("'offload' must be given once: in base, or as the path of an axis", place);
+    for (const value of axes[offloads]!.values) offloadOf(String(value), `${place}: axes.${offloads}`);
+  } else if (file.base.offload !== undefined) offloadOf(file.base.offload, `${place}: base.offload`);
   const runs = typeof file.base.workload === 'object' ? Object.keys(file.base.workload) : [];
-  const taken = new Set<string>(['machine', 'workload', ...runs]);
+  const taken = new Set<string>(['machine', 'workload', ...(offloads >= 0 ? ['offload'] : []), ...runs]);
   unique(
     axes.map((axis) => axis.path),
     'path of an axis',
@@ -137,6 +147,10 @@ export function parseSpace(json: unknown, place = 'space'): Space {
     size,
   };
 }
+
+/** What `offload` says in a space: undefined for `none`. */
+export const offloadOf = (text: string, place: string): Offload | undefined =>
+  text === 'none' ? undefined : parseOffload(text, place);
 
 function unique(names: readonly string[], what: string, place: string): void {
   const twice = names.find((name, i) => names.indexOf(name) !== i);

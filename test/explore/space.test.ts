@@ -74,7 +74,16 @@ describe('a bad space says what is wrong', () => {
   test.each<[string, object, RegExp]>([
     ['unknown key', { axis: [] }, /unknown key 'axis'; did you mean 'axes'\?/],
     ['missing objectives', { objectives: undefined }, /'objectives' is missing/],
-    ['root', { axes: [{ path: 'machin.sms', values: [1] }] }, /must start with machine, workload or mapping/],
+    ['root', { axes: [{ path: 'machin.sms', values: [1] }] }, /must start with machine, workload, mapping or offload/],
+    ['offload', { axes: [{ path: 'offload', values: ['none', 'weigths'] }] }, /'weigths'; did you mean 'weights'\?/],
+    ['share', { axes: [{ path: 'offload', values: ['kv:2'] }] }, /share from 0 to 1/],
+    ['path of offload', { axes: [{ path: 'offload.what', values: ['kv'] }] }, /expected offload/],
+    [
+      'offload twice',
+      { base: { ...SMALL.base, offload: 'kv' }, axes: [{ path: 'offload', values: ['none'] }] },
+      /given once/,
+    ],
+    ['offload in base', { base: { ...SMALL.base, offload: 'all' } }, /base\.offload.*'all'/],
     ['mapping', { axes: [{ path: 'mapping.gemm', values: [1] }] }, /expected mapping\.KERNEL\.PARAM/],
     [
       'both values and range',
