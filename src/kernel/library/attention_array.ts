@@ -7,6 +7,7 @@ import { mmaOf, type ResourceGraph } from '../../machine/graph.js';
 import { cascadeOf, hasCascade } from '../cascade.js';
 import type { Cascade } from '../einsum.js';
 import {
+  copy,
   div,
   type Fx,
   type FxOp,
@@ -14,8 +15,10 @@ import {
   type MapFn,
   map,
   mapFn,
+  mma,
   mul,
   type Program,
+  reduce,
   type Stmt,
   type Tensor,
   type Tile,
@@ -24,6 +27,7 @@ import {
   view,
 } from '../ir.js';
 import type { Mapping } from '../kernel.js';
+import { ZERO } from '../math.js';
 import { arraysOf, sidesOf } from '../nest-fused.js';
 import type { Attention } from './attention_op.js';
 import { ceil } from './dims.js';
@@ -115,6 +119,39 @@ export function queriesOf(op: Attention, acc: DType, width: number) {
     /** Keys or values from row `at`. */
     keys: (t: Tensor, at: Parameters<typeof view>[1][number]) => view(t, [B, at, div(H, group), 0], [1, 3]),
     scale: map(scaleOf(d), [tq], qs) as Stmt,
+  };
+}
+
+/** What kernels of whole rows have alike: tiles of all keys and values, and the three phases over them. */
+export function wholeRows(op: Attention, acc: DType, width: number) {
+  const at = queriesOf(op, acc, width);
+  const tk = tile('tk', 'shared', op.kv, op.kv_len, op.head_dim);
+  const tv = tile('tv', 'shared', op.kv, op.kv_len, op.head_dim);
+  const AV = tile('AV', 'register', op.o, width, op.head_dim);
+  const [GM, SD] = [at.one('GM'), at.one('SD')];
+  return {
+    ...at,
+    tiles: { scores: [at.tq, at.qs, tk], softmax: [GM, SD], values: [tv, AV] },
+    scores: (to: Tile): Stmt[] => [
+      copy(at.queries, at.tq),
+      at.scale,
+      copy(at.keys(at.k, 0), tk),
+      map(ZERO, [], to),
+      mma(at.qs, tk, to, { tb: true }),
+    ],
+    /** In three passes: the maximum, exponentials and their sum, division. */
+    softmax: (scores: Tile, numerators: Tile, weights: Tile): Stmt[] => [
+      reduce('max', 1, scores, GM),
+      map(EXP2_SUB, [scores, GM], numerators),
+      reduce('sum', 1, numerators, SD),
+      map(DIV, [numerators, SD], weights),
+    ],
+    values: (weights: Tile): Stmt[] => [
+      copy(at.keys(at.v, 0), tv),
+      map(ZERO, [], AV),
+      mma(weights, tv, AV),
+      copy(AV, at.results),
+    ],
   };
 }
 

@@ -4,24 +4,21 @@
  */
 
 import type { ResourceGraph } from '../../machine/graph.js';
-import { copy, map, mma, mul, type Program, reduce, tensor, tile, view } from '../ir.js';
+import { copy, mul, type Program, tensor, tile, view } from '../ir.js';
 import type { Kernel, Launch, ParamDef, Params } from '../kernel.js';
-import { ZERO } from '../math.js';
 import { fusedNest } from '../nest-fused.js';
 import {
   arrayRejects,
   attentionRanks,
   B,
   cascadeFor,
-  DIV,
-  EXP2_SUB,
   H,
   matrixSides,
   onArrays,
   outerRanks,
   P,
-  queriesOf,
   sumsOf,
+  wholeRows,
 } from './attention_array.js';
 import { ATTENTION_MATH, ATTENTION_SHAPE, type Attention, attentionOp, attentionReference } from './attention_op.js';
 
@@ -59,55 +56,36 @@ export const attention_phases: Kernel<'attention'> = {
 function programsOf(op: Attention, bq: number, machine: ResourceGraph): readonly Program[] {
   const acc = sumsOf(op, machine)!;
   const { head_dim: d, kv_len, batch, heads, q_len } = op;
-  const { q, k, v, o, tq, qs, one, grid, queries, results, keys, scale } = queriesOf(op, acc, bq);
+  const { q, k, v, o, grid, tiles, ...phase } = wholeRows(op, acc, bq);
   const scores = tensor('s', acc, [batch, heads, q_len, kv_len], 'scratch', 'activation');
   const weights = tensor('a', op.kv, [batch, heads, q_len, kv_len], 'scratch', 'activation');
-  const tk = tile('tk', 'shared', op.kv, kv_len, d);
-  const tv = tile('tv', 'shared', op.kv, kv_len, d);
   const ts = tile('ts', 'shared', acc, bq, kv_len);
   const ta = tile('ta', 'shared', op.kv, bq, kv_len);
   const QK = tile('QK', 'register', acc, bq, kv_len);
   const SN = { ...tile('SN', 'shared', acc, bq, kv_len), reuses: 'ts' };
   const A = { ...tile('A', 'shared', op.kv, bq, kv_len), reuses: 'ts' };
-  const AV = tile('AV', 'register', op.o, bq, d);
-  const GM = one('GM');
-  const SD = one('SD');
   const rows = (t: typeof scores) => view(t, [B, H, mul(P, bq), 0], [2, 3]);
   return [
     {
       name: `attention_phases_scores[${bq}x${kv_len}x${d}]`,
       tensors: [q, k, scores],
-      tiles: [tq, qs, tk, QK],
+      tiles: [...tiles.scores, QK],
       grid,
-      body: [
-        copy(queries, tq),
-        scale,
-        copy(keys(k, 0), tk),
-        map(ZERO, [], QK),
-        mma(qs, tk, QK, { tb: true }),
-        copy(QK, rows(scores)),
-      ],
+      body: [...phase.scores(QK), copy(QK, rows(scores))],
     },
     {
       name: `attention_phases_softmax[${bq}x${kv_len}]`,
       tensors: [scores, weights],
-      tiles: [ts, SN, A, GM, SD],
+      tiles: [ts, SN, A, ...tiles.softmax],
       grid,
-      body: [
-        copy(rows(scores), ts),
-        reduce('max', 1, ts, GM),
-        map(EXP2_SUB, [ts, GM], SN),
-        reduce('sum', 1, SN, SD),
-        map(DIV, [SN, SD], A),
-        copy(A, rows(weights)),
-      ],
+      body: [copy(rows(scores), ts), ...phase.softmax(ts, SN, A), copy(A, rows(weights))],
     },
     {
       name: `attention_phases_values[${bq}x${kv_len}x${d}]`,
       tensors: [weights, v, o],
-      tiles: [ta, tv, AV],
+      tiles: [ta, ...tiles.values],
       grid,
-      body: [copy(rows(weights), ta), copy(keys(v, 0), tv), map(ZERO, [], AV), mma(ta, tv, AV), copy(AV, results)],
+      body: [copy(rows(weights), ta), ...phase.values(ta)],
     },
   ];
 }

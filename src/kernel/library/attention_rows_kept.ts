@@ -8,21 +8,18 @@
 import { bytesOf } from '../../base/dtype.js';
 import type { ResourceGraph } from '../../machine/graph.js';
 import { tileStoreOf } from '../../machine/graph.js';
-import { copy, map, mma, type Program, reduce, tile } from '../ir.js';
+import { type Program, tile } from '../ir.js';
 import type { Kernel, Launch, ParamDef, Params } from '../kernel.js';
-import { ZERO } from '../math.js';
 import { fusedNest } from '../nest-fused.js';
 import {
   arrayRejects,
   attentionRanks,
   cascadeFor,
-  DIV,
-  EXP2_SUB,
   matrixSides,
   onArrays,
   outerRanks,
-  queriesOf,
   sumsOf,
+  wholeRows,
 } from './attention_array.js';
 import { ATTENTION_MATH, ATTENTION_SHAPE, type Attention, attentionOp, attentionReference } from './attention_op.js';
 
@@ -98,34 +95,15 @@ function shareThatWaits(op: Attention, bq: number, machine: ResourceGraph): numb
 function programOf(op: Attention, bq: number, machine: ResourceGraph): Program {
   const acc = sumsOf(op, machine)!;
   const { head_dim: d, kv_len } = op;
-  const { q, k, v, o, tq, qs, one, grid, queries, results, keys, scale } = queriesOf(op, acc, bq);
-  const tk = tile('tk', 'shared', op.kv, kv_len, d);
-  const tv = tile('tv', 'shared', op.kv, kv_len, d);
+  const { q, k, v, o, grid, tiles, scores, softmax, values } = wholeRows(op, acc, bq);
   const QK = tile('QK', 'shared', acc, bq, kv_len);
   const SN = { ...tile('SN', 'shared', acc, bq, kv_len), reuses: 'QK' };
   const A = { ...tile('A', 'shared', op.kv, bq, kv_len), reuses: 'QK' };
-  const AV = tile('AV', 'register', op.o, bq, d);
-  const GM = one('GM');
-  const SD = one('SD');
   return {
     name: `attention_rows_kept[${bq}x${kv_len}x${d}]`,
     tensors: [q, k, v, o],
-    tiles: [tq, qs, tk, tv, QK, SN, A, AV, GM, SD],
+    tiles: [...tiles.scores, QK, SN, A, ...tiles.softmax, ...tiles.values],
     grid,
-    body: [
-      copy(queries, tq),
-      scale,
-      copy(keys(k, 0), tk),
-      map(ZERO, [], QK),
-      mma(qs, tk, QK, { tb: true }),
-      reduce('max', 1, QK, GM),
-      map(EXP2_SUB, [QK, GM], SN),
-      reduce('sum', 1, SN, SD),
-      map(DIV, [SN, SD], A),
-      copy(keys(v, 0), tv),
-      map(ZERO, [], AV),
-      mma(A, tv, AV),
-      copy(AV, results),
-    ],
+    body: [...scores(QK), ...softmax(QK, SN, A), ...values(A)],
   };
 }
