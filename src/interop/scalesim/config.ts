@@ -1,5 +1,6 @@
 /** A SCALE-Sim configuration file: sections, keys and units are the tool's own (SRAM in KiB, words of one byte). */
 import { InputError, nearestName, unknownName } from '../../base/errors.js';
+import { iniLines } from '../../base/ini.js';
 import { DATAFLOWS, type Dataflow } from '../../engine/systolic/dataflow.js';
 
 export interface ScaleSimConfig {
@@ -52,28 +53,21 @@ export function parseScaleSimConfig(text: string, file: string): ScaleSimConfig 
   const entries = new Map<string, { value: string; place: string }>();
   const warnings: string[] = [];
   const unknown: { key: string; place: string }[] = [];
-  let section = '';
-  for (const [i, raw] of text.split(/\r?\n/).entries()) {
-    const line = raw.replace(/(^|\s)[;#].*$/, '').trim();
-    const place = `${file}:${i + 1}`;
-    if (line === '') continue;
-    const head = /^\[\s*(\w+)\s*\]$/.exec(line);
-    if (head) {
-      section = head[1]!.toLowerCase();
-      if (!READ[section]) warnings.push(`section [${head[1]}] (line ${i + 1}) is not understood and left out`);
+  for (const { section: written, key: name, value, line, place } of iniLines(text, file, 'word')) {
+    const section = written.toLowerCase();
+    if (name === undefined) {
+      if (!READ[section]) warnings.push(`section [${written}] (line ${line}) is not understood and left out`);
       continue;
     }
-    const pair = /^([\w.]+)\s*[=:]\s*(.*)$/.exec(line);
-    if (!pair) throw new InputError(`expected 'name = value' or '[section]', got '${line.slice(0, 60)}'`, place);
-    const key = pair[1]!.toLowerCase();
+    const key = name.toLowerCase();
     const known = READ[section];
     if (!known) continue;
-    if (known.includes(key)) entries.set(key, { value: pair[2]!.trim(), place });
+    if (known.includes(key)) entries.set(key, { value, place });
     else if (!SILENT.has(key)) {
       const near = nearestName(key, known);
-      unknown.push({ key: pair[1]!, place });
+      unknown.push({ key: name, place });
       warnings.push(
-        `'${pair[1]}' (line ${i + 1}) is not understood and left out${near ? `; did you mean '${near}'?` : ''}`,
+        `'${name}' (line ${line}) is not understood and left out${near ? `; did you mean '${near}'?` : ''}`,
       );
     }
   }

@@ -3,6 +3,7 @@
  * where it ignores what the file says, a warning says so.
  */
 import { InputError, nearestName, unknownName } from '../../../base/errors.js';
+import { iniLines } from '../../../base/ini.js';
 import { energyOfCurrents } from './energy.js';
 import { fieldsOf } from './mapping.js';
 import { checkSpec, type DramSpec, type Organisation } from './spec.js';
@@ -74,28 +75,19 @@ interface Entry {
 /** Sections and their keys. @throws InputError with FILE:LINE. */
 function parse(text: string, file: string): Map<string, Map<string, Entry>> {
   const sections = new Map<string, Map<string, Entry>>();
-  let section: Map<string, Entry> | undefined;
-  let name = '';
-  for (const [i, raw] of text.split(/\r?\n/).entries()) {
-    const place = `${file}:${i + 1}`;
-    const line = raw.replace(/(^|\s*)[;#].*$/, '').trim();
-    if (line === '') continue;
-    const head = /^\[\s*(\w+)\s*\]$/.exec(line);
-    if (head) {
-      name = head[1]!;
+  for (const { section: name, key, value, line, place } of iniLines(text, file, 'anywhere')) {
+    if (key === undefined) {
       if (!(SECTIONS as readonly string[]).includes(name)) throw unknownName('section', name, SECTIONS, place);
-      section = sections.get(name) ?? new Map();
-      sections.set(name, section);
+      if (!sections.has(name)) sections.set(name, new Map());
       continue;
     }
-    const pair = /^([\w.]+)\s*[=:]\s*(.*)$/.exec(line);
-    if (!pair) throw new InputError(`expected 'name = value' or '[section]', got '${line.slice(0, 60)}'`, place);
-    if (!section) throw new InputError(`'${pair[1]}' stands before the first [section]`, place);
+    const section = sections.get(name);
+    if (!section) throw new InputError(`'${key}' stands before the first [section]`, place);
     const known = KEYS[name];
-    if (known && !known.includes(pair[1]!)) throw unknownName(`key of [${name}]`, pair[1]!, known, place);
-    if (section.has(pair[1]!))
-      throw new InputError(`'${pair[1]}' stands here a second time (line ${section.get(pair[1]!)!.line})`, place);
-    section.set(pair[1]!, { text: pair[2]!, line: i + 1 });
+    if (known && !known.includes(key)) throw unknownName(`key of [${name}]`, key, known, place);
+    if (section.has(key))
+      throw new InputError(`'${key}' stands here a second time (line ${section.get(key)!.line})`, place);
+    section.set(key, { text: value, line });
   }
   return sections;
 }
