@@ -239,7 +239,11 @@ function placement(
       const scalar =
         oneArray &&
         all.every((e) => e.ranks.filter((r) => innerTo(layout, r)).every((r) => !ranksOfTensor(t.name, e).includes(r)));
-      out.set(t.name, passing || scalar ? 'element' : layout.spill && hasKey(t.name, all, layout) ? 'home' : 'near');
+      const parts = makers.some((e) => inParts(e, layout, on.get(e.name)!));
+      out.set(
+        t.name,
+        (passing || scalar) && !parts ? 'element' : layout.spill && hasKey(t.name, all, layout) ? 'home' : 'near',
+      );
     }
   }
   return out;
@@ -250,6 +254,13 @@ const innerTo = (layout: Laid, r: string): boolean =>
   (layout.turns || r !== layout.across) && !layout.outer.includes(r);
 const hasKey = (name: string, all: readonly Einsum[], { key }: Laid): boolean =>
   key !== undefined && all.some((e) => ranksOfTensor(name, e).includes(key));
+
+/** Whether places across hold parts of a result that no wire combines: they meet in the shared store. */
+const inParts = (e: Einsum, layout: Laid, a: PeArray): boolean =>
+  e.reduce !== 'none' &&
+  e.ranks.includes(layout.across) &&
+  !ranksOf(e.out).includes(layout.across) &&
+  a.levels.some((l) => l.fanout.x > 1 && !l.network.reduce.x);
 
 /** Whether lanes take values as they are made, in the pass that makes them; what is put away passes arrays' edges too. */
 function onTheFly(

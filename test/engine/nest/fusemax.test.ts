@@ -120,7 +120,9 @@ function moreWords(variant: Variant, { H, N }: Problem): { reads: number; writes
     // from 256K the artifact reads a word more for every four scores (six in one row)
     return { reads: wide ? 1 / 4 : N === LENGTHS['256K'] ? 1 / 6 : 0, writes: 0 };
   if (variant === 'cascade') return { reads: N === LENGTHS['1M'] ? 9 / 4 : N === LENGTHS['256K'] ? 2 : 0, writes: 0 };
-  if (variant === 'unfused') return { reads: wide ? 1 : 0, writes: 0 };
+  // where rows do not fit 256 at a time, lanes share one here, and their 256 maxima and sums meet in the buffer
+  const parts = N >= 65536 ? (2 * SIDE) / N : 0;
+  if (variant === 'unfused') return { reads: (wide ? 1 : 0) - parts, writes: -parts };
   if (N <= 65536)
     // queries, keys and values go straight to the array and sums of AV stay in it; the maximum reads its scores back;
     // at 64K each score is read once more
