@@ -13,6 +13,8 @@ export interface Bookkeeping {
   readonly barriers?: number;
   /** Registers of a lane that are stored and read again, since it has no more: through the core's own cache. */
   readonly spilled?: number;
+  /** Lines that accesses with gaps touch: one a cycle through the port of the core's own storage. */
+  readonly lines?: number;
 }
 
 const REGISTER_B = 4;
@@ -39,6 +41,7 @@ export function bookkeepingCycles(
       b.instructions * step +
       b.lookups * lookup_s * control.clock.nominal_Hz +
       (b.barriers ?? 0) * control.barrier_cycles +
-      (b.spilled ?? 0) * spill,
+      (b.spilled ?? 0) * spill +
+      (b.lines ?? 0),
   };
 }

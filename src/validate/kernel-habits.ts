@@ -24,6 +24,9 @@ interface Share {
   readonly per_head?: Sourced;
   /** Reads of which each needs the one before. */
   readonly lookups: Sourced;
+  /** Lines that each token's table is read in, step by step, and passes over its head. */
+  readonly table_lines?: Sourced;
+  readonly passes?: Sourced;
   readonly barriers: Sourced;
 }
 interface Numbers {
@@ -60,6 +63,12 @@ const NUMBERS = {
   rotary_cache: {
     start: {
       instructions: none,
+      table_lines: number(
+        32,
+        'paper',
+        'TensorRT-LLM, applyBiasRopeUpdateKVCacheV2: 64 angles as pairs of fp32 are 4 lines; a lane reads its 8 one by one, its neighbour 64 B on',
+      ),
+      passes: number(6, 'paper', 'the same: queries and keys twice, values, queries stored'),
       lookups: number(
         4,
         'paper',
@@ -122,6 +131,10 @@ export const KERNEL_NUMBERS: ReadonlyMap<string, Sourced> = new Map(
   ),
 );
 
+/** 16-bit numbers, half a head a tile; lines of a core's own cache. */
+const HALF_B = 2;
+const LINE_B = 128;
+
 const counts = (s: Share, { width = 1, heads = 0 }: Habit): Bookkeeping => ({
   instructions: s.instructions.value * width + (s.per_head?.value ?? 0) * heads,
   lookups: s.lookups.value,
@@ -132,13 +145,17 @@ const counts = (s: Share, { width = 1, heads = 0 }: Habit): Bookkeeping => ({
 export function withHabit(launch: Launch, habit: Habit): Launch {
   if (launch.program.name.startsWith('attention_combine')) return launch;
   const { name } = habit;
+  const { table_lines, passes } = NUMBERS[name].start as Share;
+  const tokens = table_lines && launch.program.tiles.find((t) => t.name === 'q1');
+  const lines =
+    tokens && passes ? tokens.rows * (table_lines.value + (passes.value * 2 * tokens.cols * HALF_B) / LINE_B) : 0;
   const { start, step } = NUMBERS[name];
   return {
     program: launch.program,
     mapping: {
       ...launch.mapping,
       bookkeeping: {
-        start: counts(start, habit),
+        start: { ...counts(start, habit), ...(lines && { lines }) },
         step: { ...counts(step, habit), ...(habit.spilled && { spilled: habit.spilled }) },
       },
       ...(habit.resident && { resident: habit.resident }),

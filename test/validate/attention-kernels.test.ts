@@ -99,6 +99,18 @@ describe('a prompt', () => {
   });
 });
 
+test('the embedding kernel reads each token’s angles in 32 lines, and its head six times over', () => {
+  const [launch] = kernelByName('rotary_cache').build(
+    kernelByName('rotary_cache').toOp({ rows: 64, heads: 4, head_dim: 128, kv_heads: 1, positions: 64 }, 'bf16'),
+    { rows: 16, groups: 8 },
+    a100,
+  );
+  expect(withHabit(launch!, { name: 'rotary_cache' }).mapping.bookkeeping?.start).toMatchObject({
+    lookups: 4,
+    lines: 16 * (32 + 6 * 2),
+  });
+});
+
 test('what kernels do besides reaches the launch that multiplies, and is listed with its source', () => {
   const { op, pins, habit } = decodeDispatch(decode(1, 8192, 32, 8), a100);
   const [parts, combine] = kernelByName(pins.kernel!)

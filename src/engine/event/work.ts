@@ -147,7 +147,8 @@ export class Coster {
     this.sharedPort(w);
     if (this.mapping.operandsFirst && !vector) {
       const share = Math.min(1, Math.ceil(this.mapping.lanes / cores.lane_group) / cores.issue_groups);
-      w.chain_cycles = Math.max(w.chain_cycles, w.cycles[SHARED]! + w.cycles[MATRIX]! / share);
+      const reads = w.cycles[SHARED]! > 0 ? w.cycles[SHARED]! + this.sharedLatency() : 0;
+      w.chain_cycles = Math.max(w.chain_cycles, reads + w.cycles[MATRIX]! / share);
     }
     return w;
   }
@@ -156,6 +157,7 @@ export class Coster {
     const w = this.blank();
     const { issue, chain } = bookkeepingCycles(b, this.mapping.lanes, this.machine);
     w.cycles[ISSUE] = issue;
+    w.cycles[SHARED] = b.lines ?? 0;
     w.chain_cycles = chain;
     return w;
   }

@@ -107,6 +107,7 @@ export class StatementWalker {
   bookkeeping(b: Bookkeeping, s: Segment): void {
     const { issue, chain } = bookkeepingCycles(b, this.mapping.lanes, this.costs.machine);
     s.busy[ISSUE]! += issue;
+    s.busy[SHARED]! += b.lines ?? 0;
     this.spend(Math.max(issue / this.share, chain), s);
   }
 
