@@ -86,7 +86,8 @@ export function reuseOf(
       u.fetched_B = u.tensor.role === 'scratch' ? u.distinct_B : (1 - kept) * u.distinct_B;
       continue;
     }
-    found_B += kept * u.distinct_B;
+    // of scratch that does not fit the end is there, which nobody needs written back
+    found_B += u.tensor.role === 'scratch' ? Math.min(capacity, u.distinct_B) : kept * u.distinct_B;
     if (u.tensor.role === 'scratch') kept = keptOfScratch(u.distinct_B, touched_B, capacity, waves);
     brought_B -= kept * u.distinct_B;
     u.fetched_B = Math.max(0, u.fetched_B - kept * u.distinct_B);
