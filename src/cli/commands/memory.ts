@@ -169,11 +169,14 @@ function reportText(r: MemoryReport): string {
   return `${bold(title)}\n${plainTable(['What', 'Value'], rows)}\n\n${overTimeText(r)}`;
 }
 
-/** Bandwidth over time as a line of bars, 64 at most. */
+/** Bandwidth over time as a line of bars, 64 at most, the highest of full height. */
 function overTimeText({ bandwidth_over_time: bins, peak_bandwidth_B_per_s: peak }: MemoryReport): string {
   if (bins.length === 0) return '';
+  const rates = bins.map((b) => b.read_B_per_s + b.write_B_per_s);
+  const most = Math.max(...rates);
   const bars = ' ▁▂▃▄▅▆▇█';
-  const line = bins.map((b) => bars[Math.min(8, Math.ceil((8 * (b.read_B_per_s + b.write_B_per_s)) / peak))]).join('');
-  const width = bins[0]!.end_s - bins[0]!.start_s;
-  return `Bandwidth over time, a bar each ${formatQuantity(width, 'time')}, of ${formatQuantity(peak, 'bandwidth')}:\n|${line}|`;
+  const line = rates.map((rate) => bars[rate === 0 ? 0 : Math.ceil((8 * rate) / most)]).join('');
+  const width = formatQuantity(bins[0]!.end_s - bins[0]!.start_s, 'time');
+  const highest = `${formatQuantity(most, 'bandwidth')}, ${((100 * most) / peak).toPrecision(2)} % of the pins’`;
+  return `Bandwidth over time, a bar each ${width}, the highest ${highest}:\n|${line}|`;
 }
