@@ -4,7 +4,7 @@
  *
  * A shared tile is taken to be laid out (padded or swizzled) so that no walk of its lanes meets conflicts, unless it
  * declares its layout: `rows`, row after row. Then a copy whose neighbours in memory lie along the tile's rows walks
- * down a column: lane after lane a row further.
+ * down a column: lane after lane a row further. And lanes that take a part of it, row after row of the part, go by its steps.
  */
 import { bytesOf } from '../base/dtype.js';
 import type { ResourceGraph } from '../machine/graph.js';
@@ -28,17 +28,36 @@ export function bankCycles(addresses: readonly number[], banks: number, word_B: 
 /** How many times longer the shared port takes for a copy between `view` and `tile` than its bytes alone would. */
 export function portFactor({ tensor, axes }: View, tile: Tile, machine: ResourceGraph): number {
   if (tile.layout !== 'rows' || tile.level !== 'shared') return 1;
-  const shared = machine.stores.find((s) => s.id === 'shared');
-  if (!shared || shared.banks <= 1) return 1;
   const strides = stridesOf(tensor);
   const along = (axis: number) => axis >= 0 && strides[axis] === 1;
   if (along(axes[1]) || !along(axes[0])) return 1;
-  const element_B = bytesOf(tile.dtype);
-  const lanes = Math.min(machine.cores.lane_group, tile.rows * tile.cols);
-  const addresses = Array.from(
-    { length: lanes },
-    (_, l) => ((l % tile.rows) * tile.cols + Math.floor(l / tile.rows)) * element_B,
-  );
-  const cycles = bankCycles(addresses, shared.banks, shared.sector_B);
-  return Math.max(1, (cycles * shared.banks * shared.sector_B) / (lanes * element_B));
+  const { banks, word_B } = banksOf(machine);
+  if (banks <= 1) return 1;
+  const { rows, cols } = tile;
+  const walk = accesses(tile, machine, (l) => (l % rows) * cols + Math.floor(l / rows));
+  const bytes = walk.length * bytesOf(tile.dtype);
+  return Math.max(1, (bankCycles(walk, banks, word_B) * banks * word_B) / bytes);
+}
+
+/** The same of a shared tile that is copied to or from another tile: beside lanes that take neighbours. */
+export function moveFactor(tile: Tile, machine: ResourceGraph): number {
+  const { part, cols } = tile;
+  if (part?.of.layout !== 'rows') return 1;
+  const { banks, word_B } = banksOf(machine);
+  if (banks <= 1) return 1;
+  const { at, strides } = part;
+  const walk = accesses(tile, machine, (l) => at + Math.floor(l / cols) * strides[0] + (l % cols) * strides[1]);
+  const neighbours = accesses(tile, machine, (l) => l);
+  return Math.max(1, bankCycles(walk, banks, word_B) / bankCycles(neighbours, banks, word_B));
+}
+
+function banksOf(machine: ResourceGraph): { readonly banks: number; readonly word_B: number } {
+  const shared = machine.stores.find((s) => s.id === 'shared');
+  return { banks: shared?.banks ?? 1, word_B: shared?.sector_B ?? 1 };
+}
+
+/** Byte addresses of what the lanes of a group take at once. */
+function accesses({ rows, cols, dtype }: Tile, { cores }: ResourceGraph, place: (lane: number) => number): number[] {
+  const lanes = Math.min(cores.lane_group, rows * cols);
+  return Array.from({ length: lanes }, (_, l) => place(l) * bytesOf(dtype));
 }

@@ -4,9 +4,10 @@ import { runEvent } from '../../src/engine/event/run.js';
 import { Scratchpad } from '../../src/engine/memory/cache/scratchpad.js';
 import { runSteady } from '../../src/engine/steady/steady.js';
 import { COLD } from '../../src/engine/types.js';
-import { bankCycles, portFactor } from '../../src/kernel/banks.js';
-import { tensor, tile, view } from '../../src/kernel/ir.js';
+import { bankCycles, moveFactor, portFactor } from '../../src/kernel/banks.js';
+import { part, tensor, tile, view } from '../../src/kernel/ir.js';
 import type { Launch } from '../../src/kernel/kernel.js';
+import { fft } from '../../src/kernel/library/fft.js';
 import { kernelByName } from '../../src/kernel/library/index.js';
 import { numbers } from '../engine/memory/support.js';
 import { shippedMachine } from './machines.js';
@@ -48,6 +49,49 @@ describe('a copy that walks down the columns of a tile laid out by rows', () => 
     expect(portFactor(across, rows(32), machine)).toBe(1);
     expect(portFactor(down, tile('t', 'shared', 'fp32', 32, 32), machine)).toBe(1);
   });
+});
+
+describe('a part of a tile laid out by rows', () => {
+  const whole = { ...tile('t', 'shared', 'fp32', 64, 64), layout: 'rows' as const };
+  test.each([
+    // elements side by side, wherever they start
+    [32, 1, 1, 1],
+    [8, 4, 4, 1],
+    // every second, every eighth, every 32nd
+    [32, 1, 2, 2],
+    [32, 1, 8, 8],
+    [32, 1, 32, 32],
+    // an odd number of words from one to the next meets no bank twice
+    [32, 1, 33, 1],
+    // pairs eight words apart: four of them go round, then the next meet the first
+    [16, 2, 8, 4],
+  ])('%i × %i elements, rows %i words apart, take %i times as long', (rows, cols, down, factor) => {
+    expect(moveFactor(part('p', whole, [rows, cols], 3, [down, 1]), machine)).toBe(factor);
+    const padded = tile('t', 'shared', 'fp32', 64, 64);
+    expect(moveFactor(part('p', padded, [rows, cols], 3, [down, 1]), machine)).toBe(1);
+  });
+  test('counts words that lanes share once', () => {
+    const halves = { ...tile('t', 'shared', 'fp16', 64, 64), layout: 'rows' as const };
+    expect(moveFactor(part('p', halves, [32, 1], 0, [1, 1]), machine)).toBe(1);
+    expect(moveFactor(part('p', halves, [32, 1], 0, [64, 1]), machine)).toBe(32);
+  });
+});
+
+test('a transform whose butterflies write interleaved pays for it under both engines', () => {
+  const op = fft.toOp({ n: 512, batch: 432 }, 'fp32');
+  const build = () => fft.build(op, { points: 512, cols: 1, radix: 8, groups: 2 }, machine)[0]!;
+  const context = { ...COLD, clock_Hz: machine.control.clock.nominal_Hz };
+  const both = (launch: Launch) => [runSteady(launch, machine, context), runEvent(launch, machine, context)];
+  const before = both(build());
+  const byRows = build();
+  for (const t of byRows.program.tiles) if (t.level === 'shared' && !t.part) Object.assign(t, { layout: 'rows' });
+  const after = both(byRows);
+  // two of four times the values cross the port are writes: eight words apart, then eight side by side 64 apart
+  for (const i of [0, 1]) {
+    expect(after[i]!.requested_B).toEqual(before[i]!.requested_B);
+    expect(after[i]!.busy_s['shared']! / before[i]!.busy_s['shared']!).toBeCloseTo((2 + 8 + 4) / 4, 6);
+  }
+  expect(Math.abs(after[0]!.time_s / after[1]!.time_s - 1)).toBeLessThan(0.15);
 });
 
 test('a transpose through such a tile pays for it under both engines, and asks for the same bytes', () => {

@@ -4,6 +4,7 @@
  */
 import { bytesOf, type DType } from '../../base/dtype.js';
 import { InfeasibleError } from '../../base/errors.js';
+import { moveFactor } from '../../kernel/banks.js';
 import { type Bookkeeping, bookkeepingCycles } from '../../kernel/bookkeeping.js';
 import type { Copy, MapStmt, Mma, Reduce, Tile } from '../../kernel/ir.js';
 import type { Mapping } from '../../kernel/kernel.js';
@@ -211,7 +212,7 @@ export class Coster {
       this.math(w, 'convert', wider(s.from.dtype, s.to.dtype), s.from.rows * s.from.cols);
     if (s.from.level === 'shared') w.latency_cycles += this.sharedLatency();
     this.issue(w, (w.shared_read_B + w.shared_write_B) / LANE_ACCESS_B / this.machine.cores.lane_group);
-    this.sharedPort(w);
+    this.sharedPort(w, moveFactor(s.from, this.machine), moveFactor(s.to, this.machine));
     return w;
   }
 
@@ -304,8 +305,9 @@ export class Coster {
     w.cycles[ISSUE] = w.cycles[ISSUE]! + instructions / this.machine.cores.issue_per_cycle;
   }
 
-  private sharedPort(w: Work): void {
-    w.cycles[SHARED] = (w.shared_read_B + w.shared_write_B) / this.shared_B_per_cycle;
+  /** Banks that several lanes want answer them one after another: so many times longer. */
+  private sharedPort(w: Work, reading = 1, writing = 1): void {
+    w.cycles[SHARED] = (w.shared_read_B * reading + w.shared_write_B * writing) / this.shared_B_per_cycle;
   }
 
   private read(w: Work, t: Tile): void {

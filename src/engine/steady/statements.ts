@@ -4,6 +4,7 @@
  * wrote or still read.
  */
 import { bytesOf, type DType } from '../../base/dtype.js';
+import { moveFactor } from '../../kernel/banks.js';
 import { type Bookkeeping, bookkeepingCycles } from '../../kernel/bookkeeping.js';
 import { type MapStmt, type Mma, ownerOf, type Reduce, type Tile } from '../../kernel/ir.js';
 import type { Mapping } from '../../kernel/kernel.js';
@@ -270,10 +271,14 @@ export class StatementWalker {
     else d.requested.register_read_B += from_B;
     if (to.level === 'shared') d.requested.shared_write_B += to_B;
     else d.requested.register_write_B += to_B;
-    const shared_B = this.read(from, s) + this.write(to, s);
+    const { machine } = costs;
+    const read_B = this.read(from, s);
+    const shared_B = read_B + this.write(to, s);
+    // banks that several lanes want answer them one after another
+    const port_B = read_B * moveFactor(from, machine) + (shared_B - read_B) * moveFactor(to, machine);
     const convert = from.dtype !== to.dtype ? costs.math('convert', wider(from.dtype, to.dtype)) : undefined;
     const issue = shared_B / LANE_ACCESS_B / this.lane_group / this.issue_per_cycle;
-    this.vector(convert, convert ? from.rows * from.cols : 0, undefined, 0, shared_B, issue / this.share, s, issue);
+    this.vector(convert, convert ? from.rows * from.cols : 0, undefined, 0, port_B, issue / this.share, s, issue);
     const latency = from.level === 'shared' ? costs.shared_latency_cycles : 0;
     this.made(to, latency + (convert ? convert.latency_cycles : 0), false);
   }
