@@ -28,7 +28,7 @@ import {
 } from '../ir.js';
 import type { Mapping } from '../kernel.js';
 import { ZERO } from '../math.js';
-import { arraysOf, sidesOf } from '../nest-fused.js';
+import { arraysOf, sidesOf } from '../nest-layout.js';
 import type { Attention } from './attention_op.js';
 import { ceil } from './dims.js';
 
