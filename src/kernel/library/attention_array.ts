@@ -73,7 +73,8 @@ export function arrayRejects(op: Attention, machine: ResourceGraph): string | un
   if (op.q !== op.kv || !sumsOf(op, machine)) return `no array of ${machine.name} multiplies ${op.q} by ${op.kv}`;
   if (op.heads % op.kv_heads !== 0) return `heads ${op.heads} is no multiple of kv_heads ${op.kv_heads}`;
   if (op.q_len === 1 || op.kv_len === 1) return 'one query, or one key, leaves columns or rows of the array empty';
-  if (op.causal || op.window > 0) return 'rows of a tile see different keys, which nests of loops do not tell apart';
+  if (op.causal || (op.window > 0 && op.window < op.kv_len))
+    return 'rows of a tile see different keys, which nests of loops do not tell apart';
   if (op.kv_lens) return 'sequences of different lengths';
   if (op.relative_bias) return 'a relative bias is not laid on arrays';
   return undefined;

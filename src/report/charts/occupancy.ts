@@ -1,6 +1,6 @@
 /**
  * Which einsum is on which array when: two rounds of a launch in steady state, a row for each array and for each store
- * that is at work much of the time. A bar is as tall as the share of the array's places that it fills.
+ * that is at work much of the time. ${o.reduction_cycles + o.store_cycles > 0 ? 'Waits of the whole round are drawn at its end, wherever in it they fall. ' : ''}A bar is as tall as the share of the array's places that it fills.
  */
 import type { Occupancy } from '../../engine/nest/occupancy.js';
 import { percent, plain, quantity } from '../format.js';

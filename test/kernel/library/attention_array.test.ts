@@ -124,6 +124,7 @@ it('says why it does not apply', async () => {
   expect(kernel.rejects(op, WARPS)).toMatch(/no arrays/);
   expect(kernel.rejects({ ...op, causal: true }, graph)).toBeUndefined();
   expect(kernel.rejects({ ...op, window: 8 }, graph)).toMatch(/different keys/);
+  expect(kernel.rejects({ ...op, window: 16 }, graph)).toBeUndefined();
   const phases = kernelByName('attention_phases') as Kernel;
   expect(phases.rejects({ ...op, causal: true }, graph)).toMatch(/different keys/);
   expect(kernel.rejects(op, graph)).toBeUndefined();
