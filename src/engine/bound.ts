@@ -3,12 +3,14 @@
  * resources: useful arithmetic at the best rate for its dtypes, exponentials at the special units' rate, and the least
  * I/O at each level at its full bandwidth; plus one launch. Clock nominal, power cap off.
  */
+
 import { bytesOf, type DType } from '../base/dtype.js';
 import { positive } from '../base/errors.js';
 import { leastIo } from '../bounds/least-io.js';
 import { type MathFn, mathRatesOf, type ResourceGraph } from '../machine/graph.js';
 import { attentionPairs, compulsoryBytesOf, convWeights, flopsOf, isConvolution, type Op } from '../workload/op.js';
 import { energyByPart, totalEnergy } from './energy.js';
+import { launchTime } from './launch.js';
 import type { Context, RunResult, Traffic } from './types.js';
 
 export function runBound(op: Op, machine: ResourceGraph, context: Context): RunResult {
@@ -69,10 +71,7 @@ export function runBound(op: Op, machine: ResourceGraph, context: Context): RunR
       longest = t;
       bound_by = name;
     }
-  const launch_s =
-    (context.launch === 'graph' ? control.launch_graph_s : control.launch_eager_s) +
-    control.kernel_start_s +
-    control.kernel_drain_s;
+  const launch_s = launchTime(control, context.launch);
   if (launch_s > longest) bound_by = 'launch';
   const time_s = positive(launch_s + longest, `bound of ${op.name}`);
   const parts = energyByPart(machine, units, moved, links, control.clock.nominal_Hz, time_s);

@@ -1,5 +1,6 @@
 /** What goes into and comes out of an engine, the same for every fidelity. */
 import type { TensorKind } from '../kernel/ir.js';
+import type { LaunchMode } from './launch.js';
 import type { NestResult } from './nest/types.js';
 
 export const FIDELITIES = ['bound', 'steady', 'event'] as const;
@@ -12,7 +13,7 @@ export interface Context {
    * than that still holds it. Infinity: cold. Scratch tensors are always what the preceding launch left.
    */
   readonly reuse_B: Readonly<Record<TensorKind, number>>;
-  readonly launch: 'graph' | 'eager';
+  readonly launch: LaunchMode;
   /** Runs at this clock; without it the highest at which power stays within the cap. */
   readonly clock_Hz?: number;
 }

@@ -1,7 +1,9 @@
 /** From what a run counted to the result that every engine gives. */
+
 import type { Fit } from '../../kernel/fit.js';
 import { tileStoreOf } from '../../machine/graph.js';
 import { energyByPart, totalEnergy } from '../energy.js';
+import { launchTime } from '../launch.js';
 import type { Context, Traffic } from '../types.js';
 import { CAUSES, type CauseName } from './causes.js';
 import { LOAD, type Plan, STORE } from './plan.js';
@@ -13,10 +15,7 @@ export function tally(plan: Plan, rates: Rates, context: Context, fit: Fit, outc
   const { machine, clock_Hz } = rates;
   const { control } = machine;
   outcome.memory.finish();
-  const launch_s =
-    (context.launch === 'graph' ? control.launch_graph_s : control.launch_eager_s) +
-    control.kernel_start_s +
-    control.kernel_drain_s;
+  const launch_s = launchTime(control, context.launch);
   const time_s = launch_s + outcome.time_fs / FS;
 
   const requested: Record<string, Traffic> = {};

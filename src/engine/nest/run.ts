@@ -1,9 +1,11 @@
 /** A nest's result as the record that every engine gives. */
+
 import { positive } from '../../base/errors.js';
 import type { Cascade } from '../../kernel/einsum.js';
 import type { Nest } from '../../kernel/nest.js';
 import { FLOPS, type MathFn, type ResourceGraph } from '../../machine/graph.js';
 import { underCap } from '../governor.js';
+import { launchTime } from '../launch.js';
 import type { Context, RunResult, Traffic } from '../types.js';
 import { clockedAt } from './clocked.js';
 import { evaluateNest } from './evaluate.js';
@@ -51,11 +53,7 @@ export function recordOf(
 ): RunResult {
   const { control } = graph;
   const clock_Hz = control.clock.nominal_Hz;
-  const launch_s =
-    (launch === 'graph' ? control.launch_graph_s : control.launch_eager_s) +
-    control.kernel_start_s +
-    control.kernel_drain_s +
-    result.fill_drain_cycles / clock_Hz;
+  const launch_s = launchTime(control, launch) + result.fill_drain_cycles / clock_Hz;
   const time_s = positive(launch_s + result.cycles / clock_Hz, `time on ${graph.name}`);
   const parts: Record<string, number> = {};
   for (const [part, pJ] of Object.entries(result.energy_by_part_pJ)) parts[part] = pJ * 1e-12;

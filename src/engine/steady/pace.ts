@@ -12,8 +12,6 @@
  *             units: of what staying in phase would take longer, one of `resident` parts shows (seen on the A100 in large
  *             products of short k)
  */
-import type { ResourceGraph } from '../../machine/graph.js';
-import type { Context } from '../types.js';
 import { BEYOND, CACHE, type Costs, DRAM, LINK, MATRIX, PEER } from './costs.js';
 import type { Demand, Segment } from './demand.js';
 import type { Reuse } from './reuse.js';
@@ -29,15 +27,6 @@ const EVEN = 1.02;
 const RARE_MISS = 0.02;
 /** Uneven workgroups are placed one by one up to this many for each slot. */
 const MOST_PLACED = 4;
-
-export function launchTime(machine: ResourceGraph, context: Context): number {
-  const { control } = machine;
-  return (
-    (context.launch === 'graph' ? control.launch_graph_s : control.launch_eager_s) +
-    control.kernel_start_s +
-    control.kernel_drain_s
-  );
-}
 
 /** Copies of one workgroup that are asked for together, with nothing else on the way. */
 class Loads {

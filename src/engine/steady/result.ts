@@ -1,9 +1,11 @@
 /** The record that every engine gives, from a launch worked out. */
+
 import { positive } from '../../base/errors.js';
+import { launchTime } from '../launch.js';
 import type { RunResult, Traffic } from '../types.js';
 import { CACHE, type Costs, DRAM, ISSUE, LINK, MATRIX, PIPES, SHARED } from './costs.js';
 import type { Segment } from './demand.js';
-import { DISPATCH, LATENCY, launchTime, TAIL } from './pace.js';
+import { DISPATCH, LATENCY, TAIL } from './pace.js';
 import type { Solution } from './steady.js';
 
 export function resultOf(s: Solution): RunResult {
@@ -14,7 +16,7 @@ export function resultOf(s: Solution): RunResult {
   return {
     fidelity: 'steady',
     time_s,
-    launch_s: launchTime(machine, s.context),
+    launch_s: launchTime(machine.control, s.context.launch),
     energy_J,
     energy_by_part_J: s.energy.parts(s.clock_Hz, time_s),
     power_W: energy_J / time_s,
@@ -55,7 +57,7 @@ function boundBy(s: Solution): string {
   const { pace, demand, costs } = s;
   // the last clock that was tried may be another
   pace.at(s.clock_Hz);
-  const launch_s = launchTime(costs.machine, s.context);
+  const launch_s = launchTime(costs.machine.control, s.context.launch);
   const kernel_s = s.time_s - launch_s;
   const times = new Map<string, number>([['launch', launch_s]]);
   const add = (cause: number, time_s: number) => {

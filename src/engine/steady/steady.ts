@@ -8,11 +8,12 @@ import { type Fit, isMisfit, residency } from '../../kernel/fit.js';
 import type { Launch } from '../../kernel/kernel.js';
 import type { ResourceGraph } from '../../machine/graph.js';
 import { underCap } from '../governor.js';
+import { launchTime } from '../launch.js';
 import type { Context, RunResult } from '../types.js';
 import { type Costs, costsOf } from './costs.js';
 import { type Demand, demandOf } from './demand.js';
 import { Energy } from './energy.js';
-import { launchTime, Pace } from './pace.js';
+import { Pace } from './pace.js';
 import { resultOf } from './result.js';
 import { type Reuse, reuseOf } from './reuse.js';
 
@@ -53,7 +54,7 @@ function solve(launch: Launch, machine: ResourceGraph, context: Context): Soluti
   const pace = new Pace(demand, reuse, costs, fit.workgroups_per_core);
   const energy = new Energy(demand, reuse, costs);
   const { control } = machine;
-  const wait_s = launchTime(machine, context);
+  const wait_s = launchTime(control, context.launch);
   const done = (clock_Hz: number, time_s: number, energy_J: number): Solution => ({
     costs,
     demand,

@@ -7,10 +7,11 @@
  *
  * Constants are few and the same for all rows; nothing is fitted to a shape, a row or a kind of work.
  */
-import { launchTime } from '../../engine/steady/pace.js';
-import type { Context } from '../../engine/types.js';
+
+import { type LaunchMode, launchTime } from '../../engine/launch.js';
 import { boundsOf, type Constant, constantsOf, valueAt } from '../../machine/calibratable.js';
 import { FAMILIES } from '../../machine/family.js';
+import type { ResourceGraph } from '../../machine/graph.js';
 import { type Machine, type MachineSource, resolveMachine } from '../../machine/load.js';
 import type { MeasuredRow } from '../measured.js';
 import { classesOf } from '../spread.js';
@@ -86,7 +87,10 @@ export async function calibrateMachine(
   const constants = constantsOf(FAMILIES[source.family].calibratable, base.fields);
   const ids = samples.map((_, i) => i);
   const split = splitRows(ids, (i) => stratumOf(samples[i]!), options.seed, options.rows);
-  const floors = floorsOf([...split.fit, ...split.spread].map((i) => samples[i]!));
+  const floors = floorsOf(
+    [...split.fit, ...split.spread].map((i) => samples[i]!),
+    base.graph,
+  );
   const setOf = (z: readonly number[]) => settingsOf(constants, z);
   const problem = (round: Omit<Round, 'score'>, floors: readonly Floor[]): Problem => ({
     weights: [...round.weights, ...floors.map(() => FLOOR_WEIGHT)],
@@ -98,7 +102,7 @@ export async function calibrateMachine(
       const off = await crew.residuals(round.number, set);
       if (floors.length === 0) return Float64Array.from(off);
       const { graph } = await resolveMachine(source, set);
-      const above = floors.map((f) => Math.max(0, Math.log(launchTime(graph, f.context) / f.least_s)));
+      const above = floors.map((f) => Math.max(0, Math.log(launchTime(graph.control, f.launch) / f.least_s)));
       return Float64Array.from([...off, ...above]);
     },
   });
@@ -157,20 +161,21 @@ export async function calibrateMachine(
 
 /** A launch alone takes less than the shortest call of one kernel: the fit must leave room for it, whatever it does elsewhere. */
 interface Floor {
-  readonly context: Context;
+  readonly launch: LaunchMode;
   readonly least_s: number;
 }
 const FLOOR_WEIGHT = 1000;
 /** Of the shortest call, what at least is work. */
 const WORK_SHARE = 0.2;
 
-function floorsOf(samples: readonly Sample[]): Floor[] {
-  const least = new Map<string, Floor>();
+function floorsOf(samples: readonly Sample[], machine: ResourceGraph): Floor[] {
+  const least = new Map<LaunchMode, Floor>();
   for (const { call } of samples) {
     if (call.host_s !== undefined || call.ops.length !== 1) continue;
     const least_s = (1 - WORK_SHARE) * call.measured_s;
-    const known = least.get(call.context.launch);
-    if (!known || least_s < known.least_s) least.set(call.context.launch, { context: call.context, least_s });
+    const { launch } = call.contextOn?.(machine) ?? call.context;
+    const known = least.get(launch);
+    if (!known || least_s < known.least_s) least.set(launch, { launch, least_s });
   }
   return [...least.values()];
 }
