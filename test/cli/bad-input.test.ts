@@ -166,9 +166,9 @@ describe('is refused in one message', () => {
     ],
     [
       'search that there is not',
-      () => ['explore', 'h100-neighbourhood', '--search', 'nsga2'],
+      () => ['explore', 'h100-neighbourhood', '--search', 'simplex'],
       2,
-      /unknown search 'nsga2'.*known: grid, random/,
+      /unknown search 'simplex'.*known: grid, nsga2, random/,
     ],
     ['unknown schema', () => ['schema', 'modell'], 2, /unknown schema 'modell'; did you mean 'model'/],
     ['unknown list', () => ['list', 'machine'], 2, /unknown list 'machine'; did you mean 'machines'/],
