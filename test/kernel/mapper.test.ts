@@ -159,7 +159,7 @@ describe('pins', () => {
         .split(',')
         .map((pair) => [pair.split('=')[0]!, Number(pair.split('=')[1])]),
     );
-    expect(nearest).toMatchObject({ bm: 128, bn: 256, bk: 64, stages: 4 });
+    expect(nearest).toMatchObject({ bm: 128, bn: 224, bk: 64, stages: 5 });
     expect(isMisfit(residency(gemm.build(op, nearest, WARPGROUPS)[0]!, WARPGROUPS))).toBe(false);
   });
 });
