@@ -129,6 +129,7 @@ export const SpatialSchema = Type.Object(
     arrays: named(PeArray, 'arrays of processing elements; the last does what has no cascade, its elements as lanes'),
     runs: Type.Optional(
       Type.Record(Type.String({ pattern: NAME_PATTERN }), Type.String({ minLength: 1 }), {
+        ...strict,
         description:
           'kernels that its control is made for, by family, several with spaces between: others are taken only where these do not apply',
       }),
