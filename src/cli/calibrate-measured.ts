@@ -63,15 +63,19 @@ export async function calibrateMeasured(options: CalibrateMeasuredOptions): Prom
     progress.stop();
     await crew.close();
   });
-  const { title } = await openMachine(options.machine);
-  const description = describe(result, {
-    extends: parentName(found.name, found.path, options.out),
-    name: options.name ?? `${found.name}-calibrated`,
-    title,
-    date,
-    seed,
-    files: options.measured.map((file) => basename(file.replaceAll('\\', '/'))),
-  });
+  const { title, uncertainty } = await openMachine(options.machine);
+  const description = describe(
+    result,
+    {
+      extends: parentName(found.name, found.path, options.out),
+      name: options.name ?? `${found.name}-calibrated`,
+      title,
+      date,
+      seed,
+      files: options.measured.map((file) => basename(file.replaceAll('\\', '/'))),
+    },
+    uncertainty,
+  );
   const toFile = options.out !== undefined && options.out !== '-';
   if (toFile) writeOutput(options.out!, jsonText(description));
   const report = {

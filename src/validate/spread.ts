@@ -67,6 +67,19 @@ const SIZES = [
 ] as const;
 const sizeOf = (time_s: number): string => SIZES.find(([below]) => time_s < below)![1];
 
+/**
+ * A new table over an old one: where the new has a class as a whole, the old's parts of it by size no longer hold.
+ */
+export function inPlaceOf<R extends Ratios>(old: SpreadTable, fresh: Readonly<Record<string, R>>): Record<string, R> {
+  const out = { ...fresh };
+  for (const [name, ratios] of Object.entries(fresh))
+    for (const [, size] of SIZES) {
+      const part = `${name}_${size}`;
+      if (part in old) out[part] ??= ratios;
+    }
+  return out;
+}
+
 /** The interval of a prediction by the narrowest of its classes that the table has. */
 export function intervalOf(
   table: SpreadTable,

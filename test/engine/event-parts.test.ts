@@ -115,7 +115,7 @@ test('the raster goes panel by panel, the panel’s rows fastest', () => {
 test('the engine imports no other engine, no interpreter, no kernel and nothing of Node', () => {
   const folder = 'src/engine/event';
   const allowed =
-    /^(\.\/|\.\.\/(energy|timeline|types)\.js$|\.\.\/memory\/|\.\.\/\.\.\/(base|machine)\/|\.\.\/\.\.\/kernel\/(?!interpret|mapper)[a-z-]+\.js$)/;
+    /^(\.\/|\.\.\/(energy|launch|timeline|types)\.js$|\.\.\/memory\/|\.\.\/\.\.\/(base|machine)\/|\.\.\/\.\.\/kernel\/(?!interpret|mapper)[a-z-]+\.js$)/;
   for (const file of readdirSync(folder)) {
     const text = readFileSync(`${folder}/${file}`, 'utf8');
     for (const [, from] of text.matchAll(/from '([^']+)'/g)) expect(from, file).toMatch(allowed);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { shuffled } from '../../src/validate/calibrate/split.js';
 import { matmul } from '../../src/validate/calls.js';
-import { classesOf, intervalOf, type Residual, spreadOf, unmeasuredOf } from '../../src/validate/spread.js';
+import { classesOf, inPlaceOf, intervalOf, type Residual, spreadOf, unmeasuredOf } from '../../src/validate/spread.js';
 
 const op = matmul(1, 64, 64, 64, 'bf16', 'bf16', 'bf16');
 const residual = (ratio: number, classes = ['all']): Residual => ({
@@ -23,6 +23,11 @@ describe('quantiles', () => {
       5,
     );
     expect(spreadOf(list)['all']).toEqual({ lo: 4, hi: 95, n: 99 });
+  });
+  test('a new table takes the place of what the old one says of the same rows by size, and of nothing else', () => {
+    const old = { gemm_8_8_short: { lo: 0.9, hi: 1.1 }, gemm_8_8_block_short: { lo: 0.8, hi: 1.2 } };
+    const fresh = { gemm_8_8: { lo: 0.5, hi: 2 }, gemm_8_8_long: { lo: 0.6, hi: 1.5 } };
+    expect(inPlaceOf(old, fresh)).toEqual({ ...fresh, gemm_8_8_short: fresh.gemm_8_8 });
   });
   test('hold about nine in ten of new draws', () => {
     const draws = shuffled(

@@ -2,7 +2,7 @@
 import type { Json } from '../../base/json.js';
 import { valueAt } from '../../machine/calibratable.js';
 import type { MeasuredRow } from '../measured.js';
-import { type Residual, spreadOf } from '../spread.js';
+import { inPlaceOf, type Residual, type SpreadTable, spreadOf } from '../spread.js';
 import { errorsOf } from '../statistics.js';
 import type { Calibrated, Fitted } from './calibrate.js';
 
@@ -20,8 +20,11 @@ type Section = { [key: string]: Json };
 /** Changes below this are none. */
 const LEAST_CHANGE = 0.002;
 
-/** The changed numbers, each with what it was and how sure it is, and how far predictions were off on rows kept out. */
-export function describe(c: Calibrated, d: Description): Section {
+/**
+ * The changed numbers, each with what it was and how sure it is, and how far predictions were off on rows kept out.
+ * `inherited`: how far the description that this one extends says they are.
+ */
+export function describe(c: Calibrated, d: Description, inherited: SpreadTable = {}): Section {
   const rows = `${c.n.fit} rows`;
   const [before, after] = [c.before, c.test].map(meanError);
   const out: Section = {
@@ -49,7 +52,10 @@ export function describe(c: Calibrated, d: Description): Section {
       $from: 'calibrated',
       $source: `measured ÷ predicted of ${c.spread.length} rows of the same tables that no constant was fitted to, 5 % and 95 %; ${percent(insideOf(c.test, spread))} of ${c.test.length} other rows lie between`,
       ...Object.fromEntries(
-        Object.entries(spread).map(([name, { lo, hi, n }]) => [name, { lo: rounded(lo), hi: rounded(hi), rows: n }]),
+        Object.entries(inPlaceOf(inherited, spread)).map(([name, { lo, hi, n }]) => [
+          name,
+          { lo: rounded(lo), hi: rounded(hi), rows: n },
+        ]),
       ),
     };
   return out;
