@@ -23,6 +23,24 @@ const H100 = ['-m', 'h100-sxm'];
 describe('is refused in one message', () => {
   test.concurrent.each<[string, () => string[], number, RegExp]>([
     ['no command', () => [], 2, /Usage: tilewright/],
+    [
+      'text under the name of a picture',
+      () => ['list', '-o', join(home, 'list.png')],
+      2,
+      /list\.png: nothing is drawn here that '\.png' could hold; expected a file for text or JSON/,
+    ],
+    [
+      'a picture of an array',
+      () => ['array', '-o', join(home, 'array.svg')],
+      2,
+      /array\.svg: .*expected a file for text, JSON or a page/,
+    ],
+    [
+      'ops under the name of a page',
+      () => ['trace', 'write', DECODE[1]!, '-o', join(home, 'ops.html')],
+      2,
+      /ops\.html: .*expected a file for JSON Lines/,
+    ],
     ['unknown command', () => ['simulat'], 2, /unknown command 'simulat'[\s\S]*Did you mean simulate/],
     [
       'unknown option',

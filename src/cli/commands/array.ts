@@ -8,7 +8,7 @@ import { frameAt, occupancyByCycle } from '../../engine/systolic/frames.js';
 import { arrayHtml, framesOf, frameText, utilisationSentence, type Watched } from '../../report/array.js';
 import { writeOutput } from '../io.js';
 import { type CommonOptions, common } from '../options.js';
-import { emit } from '../output.js';
+import { emit, type Result } from '../output.js';
 import { parseAssignments } from '../pins.js';
 import { bold } from '../style.js';
 import { VERSION } from '../version.js';
@@ -64,7 +64,7 @@ export function define(command: Command): void {
       const look = process.stdin.isTTY && process.stdout.isTTY && !options.out && !options.json && !options.cycles;
       if (look) return step(watched, f.cycles);
       const { product, ...array } = watched;
-      await emit(options, {
+      const result: Result = {
         json: (): Static<typeof ArraySchema> => ({
           rows: array.rows,
           cols: array.cols,
@@ -80,7 +80,8 @@ export function define(command: Command): void {
           [bold(utilisationSentence(watched)), ...framesOf(watched, from, to).map((x) => frameText(watched, x))].join(
             '\n\n',
           ),
-      });
+      };
+      await emit(options, result, 'text, JSON or a page (.html)');
     });
 }
 

@@ -14,7 +14,7 @@ import { findFile } from '../files.js';
 import { Interrupted, interruptible } from '../interrupt.js';
 import { writeOutput } from '../io.js';
 import { type CommonOptions, common, wholeNumber } from '../options.js';
-import { emit, jsonText, note } from '../output.js';
+import { emit, jsonText, note, refusePicture } from '../output.js';
 import { startProgress } from '../progress.js';
 import { bold, plainTable } from '../style.js';
 
@@ -51,6 +51,7 @@ export function define(command: Command): void {
       '\nWith --out FILE the machine description goes there, for -m ./FILE; without, it is printed as a table, or with --json\nas { date, adapter, seconds, machine, spread }.\n\nWith --measured, half of the rows may be fitted to, a quarter tells how far predictions are off, a quarter is kept\nfor the report; --jobs says how many workers predict them. The description extends the machine and holds the changed numbers and the spread of the residuals.',
     )
     .action(async (options: Options) => {
+      refusePicture(options.out, 'the description, as JSON');
       if (options.name !== undefined && !/^[a-z0-9][a-z0-9._-]*$/.test(options.name))
         throw new InputError(`expected lower-case letters, digits and . _ -, got '${options.name}'`, '--name');
       if (options.measured === undefined) {

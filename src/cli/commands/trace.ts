@@ -7,7 +7,7 @@ import { summarise } from '../../workload/summary.js';
 import { TRACE_LIMITS, writeTrace } from '../../workload/trace.js';
 import { writeOutput } from '../io.js';
 import { type CommonOptions, collect, common, splitSet } from '../options.js';
-import { emit, note } from '../output.js';
+import { emit, note, refusePicture } from '../output.js';
 import { bold, plainTable } from '../style.js';
 import { openTraceFile } from '../trace-files.js';
 import { openTrace } from '../workload.js';
@@ -68,6 +68,7 @@ export function define(command: Command): void {
     .option('-o, --out <file>', 'write there instead of stdout')
     .option('--set <workload.key=value>', 'override a field', collect)
     .action((text: string, options: Options) => {
+      refusePicture(options.out, LINES);
       const lines = writeTrace(openTrace(text, splitSet(options.set).workload));
       if (options.out === undefined || options.out === '-') process.stdout.write(lines);
       else writeOutput(options.out, lines);
@@ -84,6 +85,7 @@ export function define(command: Command): void {
       '\nProducts, convolutions, attention, softmax, norms, element-wise functions, reductions over the last axis, gathers and\ncopies are taken; what is left out is said. Ops run one after another; the right sides of single products and tables\nare taken for parameters. Then: tilewright simulate -m MACHINE --trace FILE',
     )
     .action(async (file: string, options: Options & { readonly name?: string }) => {
+      refusePicture(options.out, LINES);
       const { importProfile } = await import('../../interop/pytorch/import.js');
       const name = options.name ?? basename(file).replace(/(\.pt)?(\.trace)?\.json(\.gz)?$/, '');
       const { trace, left_out } = importProfile(await wholeText(file), file, name);
@@ -99,6 +101,8 @@ export function define(command: Command): void {
       if (left_out.length > MOST_LEFT_OUT) note(options, `  and ${left_out.length - MOST_LEFT_OUT} other operators`);
     });
 }
+
+const LINES = 'JSON Lines';
 
 const MOST_LEFT_OUT = 10;
 
