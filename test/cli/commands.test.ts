@@ -30,6 +30,18 @@ const DECODE = ['-m', 'h100-sxm', '-w', 'gpt-2:decode,batch=1,context=128'];
 const SECONDS = 60_000;
 
 test(
+  'explain --from lists the numbers that come from there, and nothing else',
+  async () => {
+    const text = await ok('explain', 'machine', '-m', 'h100-sxm', '--from', 'calibrated');
+    expect(text).toContain('machine.launch.start');
+    expect(text).not.toMatch(/^ +(datasheet|paper|measured|assumed):/m);
+    const ran = await run(['explain', 'time_s', '-m', 'h100-sxm', '--from', 'paper'], { cwd: home });
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+  },
+  SECONDS,
+);
+
+test(
   'bounds -m tells the boundaries of the machine, as its schema says',
   async () => {
     const shown = await json('bounds', 'softmax', '--shape', 'rows=512,cols=1024', '-m', 'h100-sxm');

@@ -1,6 +1,7 @@
 /** `tilewright explain METRIC -m MACHINE [-w WORKLOAD]`: how a number came about. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { InputError } from '../../base/errors.js';
+import { ORIGINS, type Origin, type Sourced } from '../../base/provenance.js';
 import { COLD } from '../../engine/types.js';
 import { explain, explainText } from '../../report/index.js';
 import { KERNEL_NUMBERS } from '../../validate/kernel-habits.js';
@@ -15,6 +16,7 @@ interface Options extends ReplayOptions, KernelOpOptions {
   readonly machine: string;
   readonly workload?: string;
   readonly kernel?: string;
+  readonly from?: Origin;
 }
 
 export function define(command: Command): void {
@@ -25,6 +27,11 @@ export function define(command: Command): void {
     )
     .requiredOption('-m, --machine <name>', 'name of a machine, or a path to its file')
     .option('-w, --workload <text>', 'this or --kernel, unless the metric is a field of the machine')
+    .addOption(
+      new Option('--from <origin>', 'of the machine’s or the kernels’ numbers those that come from there').choices(
+        ORIGINS,
+      ),
+    )
     .option('--kernel <name>', 'of one kernel by itself, with --shape, --dtype and --tile as `kernel` takes them')
     .action(async (metric: string, options: Options) => {
       const explanation = explain(metric, await contextOf(metric, options));
@@ -33,23 +40,37 @@ export function define(command: Command): void {
 }
 
 async function contextOf(metric: string, options: Options): Promise<Parameters<typeof explain>[1]> {
-  if (options.kernel !== undefined) {
-    if (options.workload !== undefined) throw new InputError('expected -w WORKLOAD or --kernel NAME, one of them');
-    return kernelAlone(options.kernel, options);
+  const { from, kernel, workload, machine: name, set } = options;
+  const none = undefined as never;
+  // numbers of descriptions are explained by themselves: nothing is replayed
+  if (/^kernels(\.|$)/.test(metric))
+    return { simulation: none, fields: new Map(), kernels: only(KERNEL_NUMBERS, from) };
+  if (/^machine(\.|$)/.test(metric)) {
+    const machine = await openMachine(name, splitSet(set).machine);
+    return { simulation: none, fields: only(machine.fields, from) };
   }
-  if (options.workload !== undefined) {
-    const { machine, simulation } = await replay(options.machine, options.workload, options);
-    return { simulation, fields: machine.fields };
+  if (from !== undefined)
+    throw new InputError(
+      'lists numbers of a machine or of kernels: the metric is machine, kernels or a part of them',
+      '--from',
+    );
+  if (kernel !== undefined) {
+    if (workload !== undefined) throw new InputError('expected -w WORKLOAD or --kernel NAME, one of them');
+    return kernelAlone(kernel, options);
   }
-  if (metric === 'kernels' || metric.startsWith('kernels.'))
-    return { simulation: undefined as never, fields: new Map(), kernels: KERNEL_NUMBERS };
-  if (metric !== 'machine' && !metric.startsWith('machine.'))
+  if (workload === undefined)
     throw new InputError(
       `'${metric}' is of a replay: add -w WORKLOAD or --kernel NAME (fields of the machine start with machine.)`,
     );
-  const machine = await openMachine(options.machine, splitSet(options.set).machine);
-  // fields are explained by themselves: nothing is replayed
-  return { simulation: undefined as never, fields: machine.fields };
+  const { machine, simulation } = await replay(name, workload, options);
+  return { simulation, fields: machine.fields };
+}
+
+function only(fields: ReadonlyMap<string, Sourced>, from: Origin | undefined): ReadonlyMap<string, Sourced> {
+  if (from === undefined) return fields;
+  const found = new Map([...fields].filter(([, field]) => field.from === from));
+  if (found.size === 0) throw new InputError(`no number is ${from}`, '--from');
+  return found;
 }
 
 async function kernelAlone(name: string, options: Options): Promise<Parameters<typeof explain>[1]> {
