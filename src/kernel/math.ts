@@ -82,8 +82,6 @@ export const SQUARE: MapFn = mapFn('square', 1, f('mul', a, a));
 /** in2 + in0·in1 */
 export const FMA: MapFn = mapFn('fma', 3, f('fma', a, b, { in: 2 }));
 export const MAX: MapFn = mapFn('max', 2, f('max', a, b));
-/** 2^in, in base-2 logarithms. */
-export const EXP2: MapFn = mapFn('exp2', 1, f('exp2', a));
 
 const ACTIVATION_FNS = {
   relu: mapFn('relu', 1, f('max', a, 0)),

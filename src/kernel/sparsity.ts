@@ -58,5 +58,3 @@ export const SparsitySchema = Type.Object(
   closed,
 );
 export type Sparsity = Static<typeof SparsitySchema>;
-
-export const DENSE: Sparsity = { formats: [], actions: [], compute: { gate_zero: false, skip_unaligned: false } };

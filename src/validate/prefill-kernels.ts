@@ -3,7 +3,7 @@
  * (fmhaRunner.cpp, setupLaunchParams) and the tiles of each kernel (fmha_v2/setup.py). Assumed: trtllm-gen's tiles.
  *
  *   before Hopper   64 queries on four warps, instructions of one warp. A100: blocks of 128 keys, cut into slices that
- *                   are loaded while the one before is multiplied (\"tiled\"). Its smaller kin: small blocks, next one loaded
+ *                   are loaded while the one before is multiplied ("tiled"). Its smaller kin: small blocks, next one loaded
  *                   ahead, but for heads of 256. Prompts of up to 64 keys: small blocks everywhere.
  *   Hopper          two consumer groups of 64 queries, wide blocks of keys, twice buffered, fed by TMA.
  *   Blackwell       trtllm-gen: two tiles of 128 queries against 128 keys.

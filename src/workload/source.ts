@@ -6,7 +6,7 @@ import { InputError } from '../base/errors.js';
 import { expandWorkload } from './expand/index.js';
 import { validateModel } from './model.js';
 import type { Trace } from './op.js';
-import { formatWorkloadSpec, parseWorkloadSpec, SPEC_KEYS, type WorkloadSpec } from './spec.js';
+import { parseWorkloadSpec, SPEC_KEYS, type WorkloadSpec } from './spec.js';
 
 export type WorkloadSource =
   | { readonly kind: 'model'; readonly json: unknown; readonly spec: WorkloadSpec; readonly file: string }
@@ -33,11 +33,6 @@ export function traceOf(source: WorkloadSource, set: readonly string[] = []): Tr
     else json = replaced(json, key.split('.'), scalar(text), place);
   }
   return expandWorkload(validateModel(json, source.file), spec);
-}
-
-/** The one spelling of what a source says without overrides. */
-export function nameOfSource(source: WorkloadSource): string {
-  return source.kind === 'trace' ? source.trace.name : formatWorkloadSpec(source.spec);
 }
 
 function specValue(key: string, text: string): Partial<WorkloadSpec> {

@@ -1,8 +1,8 @@
 /**
  * Convolution: for one place (r, s) of the window the multiply–adds are those of a matrix product, so V_rs² ≤ |I||F_rs||O|;
  * summed over places that can share an input (those a multiple of the stride apart), by Cauchy and Schwarz,
- * V² ≤ ⌈R/stride⌉²·|I||F||O|, and so on for each dim that the window walks (depth, T places). Hence up to R·S/stride² times the reuse of a matrix product (Demmel and Dinh,
- * arXiv 1802.06905; Chen et al., arXiv 2204.08279).
+ * V² ≤ ⌈R/stride⌉²·|I||F||O|, and so on for each dim that the window walks (depth, T places). Hence up to R·S/stride²
+ * times the reuse of a matrix product (Demmel and Dinh, arXiv 1802.06905; Chen et al., arXiv 2204.08279).
  */
 import { bytesOf } from '../../base/dtype.js';
 import { type Convolution, convDepth, convResults, convWeights } from '../../workload/op.js';

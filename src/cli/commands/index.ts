@@ -81,5 +81,3 @@ export const COMMANDS = {
     load: () => import('./schema.js'),
   },
 } as const satisfies Record<string, Entry>;
-
-export type CommandName = keyof typeof COMMANDS;

@@ -74,29 +74,6 @@ export const FX = {
   floor: (a) => Math.floor(a),
 } as const satisfies Record<FxOp, (a: number, b: number, c: number) => number>;
 
-/** Arguments of each function. */
-export const FX_ARITY = {
-  fma: 3,
-  add: 2,
-  sub: 2,
-  mul: 2,
-  max: 2,
-  min: 2,
-  lt: 2,
-  select: 3,
-  exp2: 1,
-  log2: 1,
-  rcp: 1,
-  div: 2,
-  rsqrt: 1,
-  sqrt: 1,
-  sin: 1,
-  cos: 1,
-  tanh: 1,
-  round: 1,
-  floor: 1,
-} as const satisfies Record<FxOp, number>;
-
 function apply(f: FxOp, args: readonly Value[], size: number): Value {
   const fn: (a: number, b: number, c: number) => number = FX[f];
   if (args.every((a) => typeof a === 'number')) return fn(args[0] as number, args[1] as number, args[2] as number);

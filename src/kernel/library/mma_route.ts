@@ -130,7 +130,8 @@ const weight: Fx = { in: 0 };
 /**
  * Widening, as fast dequantisation does it: bits are placed in the mantissa of a biased number (a byte permute or lop3,
  * which counts as the conversion), and one fused multiply–add removes the bias and applies the scale, bias·scale being
- * kept with it; a second byte permute packs two bytes' results (Kim et al. 2022, "Who Says Elephants Can't Run", section 4; FasterTransformer, AWQ).
+ * kept with it; a second byte permute packs two bytes' results (Kim et al. 2022, "Who Says Elephants Can't Run",
+ * section 4; FasterTransformer, AWQ).
  */
 export const WIDEN_INTEGER: MapFn = mapFn('widen', 1, { f: 'fma', args: [weight, 1, 0] }, { int: 0.5 });
 /** The same with the scale of its column and group. */

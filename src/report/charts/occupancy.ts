@@ -1,6 +1,7 @@
 /**
  * Which einsum is on which array when: two rounds of a launch in steady state, a row for each array and for each store
- * that is at work much of the time. ${o.reduction_cycles + o.store_cycles > 0 ? 'Waits of the whole round are drawn at its end, wherever in it they fall. ' : ''}A bar is as tall as the share of the array's places that it fills.
+ * that is at work much of the time. A bar is as tall as the share of the array's places that it fills; waits of the whole
+ * round are drawn at its end, wherever in it they fall.
  */
 import type { Occupancy } from '../../engine/nest/occupancy.js';
 import { percent, plain, quantity } from '../format.js';
@@ -92,7 +93,7 @@ export function occupancyChart(o: Occupancy, id: string, title: string): Chart {
   return {
     id,
     title,
-    caption: `${countText(o)}. Einsums of one array take turns, arrays work side by side within a stage (thin lines), and stages follow one another. Grey: the array has nothing to do. ${stores.length > 0 ? 'Stores: the share of a round that their transfers take, spread over the run. ' : ''}A bar is as tall as the share of the places that its einsum fills${o.round === 'epoch' && o.rounds > 1 ? '; what is done once for many epochs has its mean share in each' : ''}.`,
+    caption: `${countText(o)}. Einsums of one array take turns, arrays work side by side within a stage (thin lines), and stages follow one another. Grey: the array has nothing to do. ${stores.length > 0 ? 'Stores: the share of a round that their transfers take, spread over the run. ' : ''}${o.reduction_cycles + o.store_cycles > 0 ? 'Waits of the whole round are drawn at its end, wherever in it they fall. ' : ''}A bar is as tall as the share of the places that its einsum fills${o.round === 'epoch' && o.rounds > 1 ? '; what is done once for many epochs has its mean share in each' : ''}.`,
     notes: whyLines(o),
     spec: specOf({
       width: BAR_WIDTH,

@@ -1,7 +1,8 @@
 /**
  * What `validate` runs on a device: kernel × shape × tile, chosen for what they exercise before any was compared with
  * the model, and not changed since (those of integers and of transforms came later, with what they exercise). Calibration
- * sees none. Cases of one problem compute the same thing with different tiles, so their times rank. Sizes are for a device that is a CPU: each runs in milliseconds there.
+ * sees none. Cases of one problem compute the same thing with different tiles, so their times rank. Sizes are for a
+ * device that is a CPU: each runs in milliseconds there.
  *
  * Lanes are physical: `lanes` of a workgroup, or for products the part tm × tn that each lane holds of a bm × bn tile;
  * they become lane groups on the machine at hand.
