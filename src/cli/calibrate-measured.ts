@@ -69,7 +69,8 @@ export async function calibrateMeasured(options: CalibrateMeasuredOptions): Prom
     {
       extends: parentName(found.name, found.path, options.out),
       name: options.name ?? `${found.name}-calibrated`,
-      title,
+      // no longer its datasheet alone
+      title: title.replace(/ \(datasheet\)$/, ''),
       date,
       seed,
       files: options.measured.map((file) => basename(file.replaceAll('\\', '/'))),
