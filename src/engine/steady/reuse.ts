@@ -164,7 +164,7 @@ function touchedOf(uses: readonly Use[], all_B: number): number {
   return touched_B;
 }
 
-/** Share of its capacity by which a stream may exceed a cache and be found in part. */
+/** Share of its capacity by which a stream may exceed a cache and be found in part: inferred from rows (above). */
 const STREAM_MARGIN = 0.08;
 
 /** What transfers ask of each tensor, read and written apart; notes in each transfer which it is. */
