@@ -19,7 +19,7 @@ export interface KernelOpOptions extends CommonOptions {
 }
 
 /** Formats that are taken where none is given: the first that the kernel can do on the machine. */
-const FORMATS = ['bf16', 'fp16', 'fp32', 'int8'] as const satisfies readonly DType[];
+export const FORMATS = ['bf16', 'fp16', 'fp32', 'int8'] as const satisfies readonly DType[];
 
 export function kernelOpOptions(command: Command): Command {
   return command
@@ -43,9 +43,7 @@ export async function kernelOp(name: string, options: KernelOpOptions, machine: 
   const kernels = own ?? kernelsNamed(name);
   const shape = parseShape(options.shape ?? '', kernels[0]!.shape);
   const params = options.tile === undefined ? undefined : parseAssignments(options.tile, `--tile ${options.tile}`);
-  const dtype = options.dtype ?? formatFor(kernels, shape, machine);
-  if (options.dtype === undefined && dtype !== FORMATS[0])
-    note(options, `number format ${dtype}: ${machine.name} has no ${FORMATS[0]} for ${name} (--dtype)`);
+  const dtype = formatFor(name, kernels, shape, machine, options);
   return {
     op: kernels[0]!.toOp(shape, dtype),
     kernel: own ? undefined : pinned(name, params !== undefined),
@@ -54,11 +52,15 @@ export async function kernelOp(name: string, options: KernelOpOptions, machine: 
   };
 }
 
-function formatFor(
+/** The format asked for, or the first that one of the kernels can do; a note says when that is not the usual one. */
+export function formatFor(
+  name: string,
   kernels: readonly AnyKernel[],
   shape: Readonly<Record<string, number>>,
   machine: ResourceGraph,
+  options: Pick<KernelOpOptions, 'dtype' | 'quiet'>,
 ): DType {
+  if (options.dtype !== undefined) return options.dtype;
   const can = (dtype: DType): boolean => {
     let op: Op;
     try {
@@ -69,7 +71,10 @@ function formatFor(
     }
     return kernels.some((k) => k.rejects(op as never, machine) === undefined);
   };
-  return FORMATS.find(can) ?? FORMATS[0];
+  const dtype = FORMATS.find(can) ?? FORMATS[0];
+  if (dtype !== FORMATS[0])
+    note(options, `number format ${dtype}: ${machine.name} has no ${FORMATS[0]} for ${name} (--dtype)`);
+  return dtype;
 }
 
 /** A name of one kernel is that kernel; a family is searched whole, unless a tile is given for its kernel of that name. */

@@ -9,6 +9,9 @@ export interface Result {
   text(): string | Promise<string>;
 }
 
+/** What the commands write that can draw. */
+export const DRAWN = 'text, JSON or a report (.html, .md, .svg, .png)';
+
 /** `can`: what the command writes, for people. A command that draws has done so before it comes here. */
 export async function emit(options: CommonOptions, result: Result, can = 'text or JSON'): Promise<void> {
   if (!options.json) refusePicture(options.out, can);
@@ -20,7 +23,7 @@ export async function emit(options: CommonOptions, result: Result, can = 'text o
 
 /** Text under the name of a page or a picture is a file that nothing opens. */
 export function refusePicture(path: string | undefined, can: string): void {
-  const [ending] = /\.(html?|svg|png)$/i.exec(path ?? '') ?? [];
+  const [ending] = /\.(html?|svg|png|pdf|jpe?g|gif|webp)$/i.exec(path ?? '') ?? [];
   if (ending)
     throw new InputError(`nothing is drawn here that '${ending}' could hold; expected a file for ${can}`, path);
 }
@@ -34,4 +37,4 @@ export function jsonText(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-const endLine = (text: string): string => (text.endsWith('\n') ? text : `${text}\n`);
+export const endLine = (text: string): string => (text.endsWith('\n') ? text : `${text}\n`);

@@ -41,6 +41,18 @@ describe('is refused in one message', () => {
       2,
       /ops\.html: .*expected a file for JSON Lines/,
     ],
+    [
+      'a format that no report has',
+      () => ['kernel', 'gemm', '--shape', 'm=64,n=64,k=64', ...H100, '-o', join(home, 'k.pdf')],
+      2,
+      /k\.pdf: .*'\.pdf'.*a report \(\.html, \.md, \.svg, \.png\)/,
+    ],
+    [
+      'bounds of no kernel on a machine',
+      () => ['bounds', 'sparse_gemm', ...H100],
+      2,
+      /sparse_gemm: .*give --capacity instead of -m/,
+    ],
     ['unknown command', () => ['simulat'], 2, /unknown command 'simulat'[\s\S]*Did you mean simulate/],
     [
       'unknown option',

@@ -56,6 +56,37 @@ test(
 );
 
 test(
+  'bounds -m takes a number format that the machine does, and says so',
+  async () => {
+    const ran = await run(['bounds', 'gemm', '--shape', 'm=64,n=64,k=64', '-m', 'tpu-v1', '--json']);
+    expect(ran).toMatchObject({ code: 0, stderr: expect.stringContaining('number format int8: tpu-v1 has no bf16') });
+    // 64 × 64 of each operand, a byte each, and sums of four bytes
+    expect(JSON.parse(ran.stdout)).toMatchObject({ dtype: 'int8', bound_B: (1 + 1 + 4) * 64 * 64 });
+  },
+  SECONDS,
+);
+
+test(
+  'validate --measured with no row that can be predicted writes every row and its reason, and exits 3',
+  async () => {
+    const table = join(home, 'images.csv');
+    const columns =
+      'model_id,task,gpu_model,num_gpus,batch_size,batch_latency_s,avg_power_watts,energy_per_image_joules';
+    const rest = 'energy_per_video_joules,image_height,image_width,video_height,video_width,num_frames,inference_steps';
+    writeFileSync(table, `${columns},${rest}\nno/such,text-to-image,H100,1,1,1.1,600,700,,1024,1024,,,,20\n`);
+    const rows = join(home, 'rows.csv');
+    const ran = await run(['validate', '--measured', table, '-m', 'h100-sxm', '--rows', rows, '-q'], { cwd: home });
+    expect(ran).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining("no row was predicted: no shipped model is 'no/such'"),
+    });
+    expect(ran.stdout).not.toContain('mean error');
+    expect(readFileSync(rows, 'utf8')).toMatch(/no shipped model is 'no\/such'\n$/);
+  },
+  SECONDS,
+);
+
+test(
   'bounds draws into the file of -o, by its ending, as other commands write reports',
   async () => {
     const page = join(home, 'bounds.html');

@@ -13,8 +13,9 @@ import { quantity } from '../../report/format.js';
 import { formatOf, textTable } from '../../report/index.js';
 import { crossingsOf } from '../boundaries.js';
 import { writeOutput } from '../io.js';
+import { FORMATS, formatFor } from '../kernel-op.js';
 import { type CommonOptions, collect, common, splitSet } from '../options.js';
-import { emit, note, type Result } from '../output.js';
+import { DRAWN, emit, note, type Result } from '../output.js';
 import { parseAssignments } from '../pins.js';
 import { commandLine } from '../runs.js';
 import { bold, plainTable, STYLE } from '../style.js';
@@ -25,7 +26,7 @@ import { openTrace } from '../workload.js';
 interface Options extends CommonOptions {
   readonly shape?: string;
   readonly capacity?: string;
-  readonly dtype: DType;
+  readonly dtype?: DType;
   readonly tile?: string;
   readonly draw?: string;
   readonly pebble?: boolean;
@@ -47,7 +48,12 @@ export function define(command: Command): void {
       '-m, --machine <name>',
       'also the least across each boundary of this machine, and what the kernel it picks moves; its workgroup’s memory is the capacity unless one is given',
     )
-    .addOption(new Option('--dtype <name>', 'number format').argParser(dtypeOf).default('bf16'))
+    .addOption(
+      new Option(
+        '--dtype <name>',
+        `number format (default: ${FORMATS[0]}; with -m the first of ${FORMATS.join(', ')} that the machine does)`,
+      ).argParser(dtypeOf),
+    )
     .option('--tile <key=value,…>', 'a tile of your own, set beside the best ones')
     .option('--draw <file>', 'also draw bytes against capacity: .html, .svg, .png or .md')
     .option('--pebble', 'play the red–blue pebble game on the graph of a small shape, step by step')
@@ -65,15 +71,18 @@ export function define(command: Command): void {
       }
       if (name === undefined) throw new InputError('expected the name of a kernel, or --workload');
       // as a page or a picture, like the reports of other commands
-      const page = options.out !== undefined && formatOf(options.out) !== 'json' ? formatOf(options.out) : undefined;
+      const page =
+        !options.json && options.out !== undefined && formatOf(options.out) !== 'json'
+          ? formatOf(options.out)
+          : undefined;
       const drawn = page ? options.out! : options.draw;
       const format = drawn === undefined ? undefined : formatOf(drawn);
       if (drawn !== undefined && !format)
         throw new InputError("the file's ending says no format; known: html, svg, png, md, json", drawn);
       const tile = options.tile === undefined ? undefined : parseAssignments(options.tile, `--tile ${options.tile}`);
-      const { dtype, pebble } = options;
       const own = isKernelFile(name) ? await loadUserKernel(name) : undefined;
       const machine = options.machine === undefined ? undefined : await picked(name, own, options);
+      const dtype = machine?.dtype ?? options.dtype ?? FORMATS[0];
       const capacity_B = machine && options.capacity === undefined ? machine.nearest_B : capacityOf(options);
       const asked = {
         name: own?.name ?? name,
@@ -83,7 +92,7 @@ export function define(command: Command): void {
         capacity_B,
         tile,
         curve: format !== undefined,
-        pebble,
+        pebble: options.pebble,
       };
       const bounds: Bounds = { ...boundsFor(asked), ...(machine && { machine: machine.at(asked) }) };
       if (format) {
@@ -94,7 +103,7 @@ export function define(command: Command): void {
         writeOutput(drawn!, await renderBounds(about, bounds, format));
         note(options, `wrote ${drawn}`);
       }
-      if (!page) await emit(options, { json: () => bounds, text: () => boundsText(bounds) });
+      if (!page) await emit(options, { json: () => bounds, text: () => boundsText(bounds) }, DRAWN);
     });
 }
 
@@ -106,18 +115,22 @@ function capacityOf({ capacity }: Options): number {
 }
 
 /** What a machine's pick of kernel and tile moves across its boundaries. */
-async function picked(name: string, own: AnyKernel | undefined, { machine, shape, dtype, set }: Options) {
-  if (!own && otherByName(name)) throw new InputError('there is no kernel that a machine could run', name);
+async function picked(name: string, own: AnyKernel | undefined, options: Options) {
+  if (!own && otherByName(name))
+    throw new InputError('there is no kernel that a machine could run; give --capacity instead of -m', name);
   const { openMachine } = await import('../files.js');
   const { simulateKernel } = await import('../../engine/simulate.js');
   const { kernelsNamed } = await import('../../kernel/library/index.js');
   const { parseShape } = await import('../../kernel/shape.js');
-  const { graph } = await openMachine(machine!, splitSet(set).machine);
-  const [first] = own ? [own] : kernelsNamed(name);
-  const op = first!.toOp(parseShape(shape ?? '', first!.shape, `${name} --shape`), dtype);
+  const { graph } = await openMachine(options.machine!, splitSet(options.set).machine);
+  const kernels = own ? [own] : kernelsNamed(name);
+  const shape = parseShape(options.shape ?? '', kernels[0]!.shape, `${name} --shape`);
+  const dtype = formatFor(name, kernels, shape, graph, options);
+  const op = kernels[0]!.toOp(shape, dtype);
   const { result } = simulateKernel(op, graph, own ? { kernels: [own] } : {});
   const crossings = crossingsOf(graph, result);
   return {
+    dtype,
     nearest_B: crossings.at(-1)!.capacity_B,
     at: (asked: Asked): NonNullable<Bounds['machine']> => ({
       name: graph.name,
@@ -138,7 +151,7 @@ function dtypeOf(text: string): DType {
 }
 
 /** Of a matrix product or a convolution. */
-async function frontierOf(name: string | undefined, { shape, dtype }: Options): Promise<Result> {
+async function frontierOf(name: string | undefined, { shape, dtype = FORMATS[0] }: Options): Promise<Result> {
   if (name === undefined) throw new InputError('expected the name of a kernel', '--frontier');
   const { kernelByName } = await import('../../kernel/library/index.js');
   const { parseShape } = await import('../../kernel/shape.js');

@@ -21,7 +21,7 @@ import { openMachine } from '../files.js';
 import { readText, writeOutput } from '../io.js';
 import { type KernelOpOptions, kernelOp, kernelOpOptions } from '../kernel-op.js';
 import { collect, common, splitSet, wholeNumber } from '../options.js';
-import { emit, note } from '../output.js';
+import { DRAWN, emit, note } from '../output.js';
 import { writeReport } from '../report-file.js';
 import { assumptionsOf } from '../runs.js';
 import { bold, plainTable, yellow } from '../style.js';
@@ -139,7 +139,7 @@ export function define(command: Command): void {
           options,
         ))
       )
-        await emit(options, { json: () => result, text: () => kernelText(result) });
+        await emit(options, { json: () => result, text: () => kernelText(result) }, DRAWN);
     });
 }
 

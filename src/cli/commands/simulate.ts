@@ -5,7 +5,7 @@ import { textTable } from '../../report/table.js';
 import { energyTable, figuresTable, limitsTable, opsTable } from '../../report/tables.js';
 import { needsEvent } from '../event-options.js';
 import { writeOutput } from '../io.js';
-import { emit, note } from '../output.js';
+import { DRAWN, emit, note } from '../output.js';
 import { type Replayed, type ReplayOptions, replay, replayOptions, workloadOf } from '../replay.js';
 import { writeReport } from '../report-file.js';
 import { assumptionsOf } from '../runs.js';
@@ -38,7 +38,7 @@ export function define(command: Command): void {
       }
       const { simulation, machine } = replayed;
       if (!(await writeReport([{ simulation, machine: machine.graph, assumptions: assumptionsOf(machine) }], options)))
-        await emit(options, { json: () => simulation, text: () => simulationText(replayed) });
+        await emit(options, { json: () => simulation, text: () => simulationText(replayed) }, DRAWN);
     });
 }
 

@@ -5,7 +5,7 @@ import { formatOf } from '../../report/index.js';
 import { textTable } from '../../report/table.js';
 import { sweepTable } from '../../report/tables.js';
 import { type CommonOptions, common, wholeNumber } from '../options.js';
-import { emit, note } from '../output.js';
+import { DRAWN, emit, note } from '../output.js';
 import { type Sweep, sweep } from '../space.js';
 import { bold, plainTable, STYLE } from '../style.js';
 import { sweepOf } from '../sweep-report.js';
@@ -38,9 +38,10 @@ export async function run(name: string, search: SearchName | string, options: Op
   note(options, `run folder: ${done.folder}`);
   if (options.out !== undefined && !options.json && formatOf(options.out) && formatOf(options.out) !== 'json') {
     const { writeSweepReport } = await import('../sweep-report.js');
-    return writeSweepReport(done, options.out);
+    await writeSweepReport(done, options.out);
+    return note(options, `wrote ${options.out}`);
   }
-  await emit(options, { json: () => done.summary, text: () => sweepText(done) });
+  await emit(options, { json: () => done.summary, text: () => sweepText(done) }, DRAWN);
 }
 
 function sweepText({ space, rows, summary }: Sweep): string {

@@ -4,13 +4,13 @@
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { asDType, DTYPES, type DType } from '../../base/dtype.js';
-import { InputError, ToleranceError, unknownName } from '../../base/errors.js';
+import { InfeasibleError, InputError, ToleranceError, unknownName } from '../../base/errors.js';
 import { quantity } from '../../report/format.js';
 import { type MeasuredReport, predictTable, rowsCsv, summarise } from '../../validate/measured.js';
 import { openMachine } from '../files.js';
 import { readText, writeOutput } from '../io.js';
 import { collect, common, splitSet, wholeNumber } from '../options.js';
-import { emit } from '../output.js';
+import { emit, endLine } from '../output.js';
 import { startProgress } from '../progress.js';
 import { bold, plainTable } from '../style.js';
 import type { DeviceValidateOptions } from '../validate-device.js';
@@ -67,9 +67,11 @@ export function define(command: Command): void {
           onProgress: (done) => progress.update(done),
         });
         progress.stop();
-        if (options.rows) writeOutput(options.rows, rowsCsv(rows, columns));
+        if (options.rows) writeOutput(options.rows, endLine(rowsCsv(rows, columns)));
         const report = summarise(rows, machine.name, kind.name, options.measured);
         await emit(options, { json: () => report, text: () => reportText(report) });
+        if (report.n === 0)
+          throw new InfeasibleError(`no row was predicted: ${Object.keys(report.skipped)[0] ?? 'there are none'}`);
         if (options.tolerance !== undefined && report.mape > options.tolerance)
           throw new ToleranceError(
             `the mean error is ${quantity(report.mape, '%')}, allowed ${quantity(options.tolerance, '%')}`,
@@ -131,6 +133,9 @@ function reportText(report: MeasuredReport): string {
   const groups = Object.entries(report.by_group);
   const baselines = Object.keys(report.baselines);
   const skipped = Object.entries(report.skipped).sort((a, b) => b[1] - a[1]);
+  const leftOut = skipped.map(([why, n]) => [count(n), why]);
+  const left = skipped.length > 0 ? [plainTable(['Left out', 'Why'], leftOut)] : [];
+  if (report.n === 0) return [bold(`${report.table} on ${report.machine}: no row was predicted`), ...left].join('\n\n');
   return [
     `${bold(`${report.table} on ${report.machine}: mean error ${quantity(report.mape, '%')} over ${report.n} rows`)}\nrank correlation (Kendall) ${report.kendall_tau.toFixed(3)}; ${quantity(report.inside, '%')} of the measured values lie in the 90 % interval`,
     plainTable(
@@ -157,13 +162,6 @@ function reportText(report: MeasuredReport): string {
         w.bound_by,
       ]),
     ),
-    ...(skipped.length > 0
-      ? [
-          plainTable(
-            ['Left out', 'Why'],
-            skipped.map(([why, n]) => [count(n), why]),
-          ),
-        ]
-      : []),
+    ...left,
   ].join('\n\n');
 }
