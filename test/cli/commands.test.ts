@@ -87,6 +87,21 @@ test(
 );
 
 test(
+  'validate --measured says when a table holds rows of several devices',
+  async () => {
+    const table = join(home, 'two.csv');
+    const row = ',bmm,4,256,256,64,0.1,kernel,1,1,1,256\n';
+    writeFileSync(table, `device,op,B,M,N,K,latency_ms,kernel,grid_x,grid_y,grid_z,block_x\none${row}two${row}`);
+    const asked = ['validate', '--measured', table, '-m', 't4'];
+    const [both, one] = await Promise.all([run(asked), run([...asked, '--device', 'two'])]);
+    expect(both).toMatchObject({ code: 0, stderr: expect.stringContaining('rows of 2 devices') });
+    expect(one.code).toBe(0);
+    expect(one.stderr).not.toContain('devices');
+  },
+  SECONDS,
+);
+
+test(
   'bounds draws into the file of -o, by its ending, as other commands write reports',
   async () => {
     const page = join(home, 'bounds.html');

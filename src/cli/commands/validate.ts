@@ -10,7 +10,7 @@ import { type MeasuredReport, predictTable, rowsCsv, summarise } from '../../val
 import { openMachine } from '../files.js';
 import { readText, writeOutput } from '../io.js';
 import { collect, common, splitSet, wholeNumber } from '../options.js';
-import { emit, endLine } from '../output.js';
+import { emit, endLine, note } from '../output.js';
 import { startProgress } from '../progress.js';
 import { bold, plainTable } from '../style.js';
 import type { DeviceValidateOptions } from '../validate-device.js';
@@ -67,6 +67,12 @@ export function define(command: Command): void {
           onProgress: (done) => progress.update(done),
         });
         progress.stop();
+        const devices = new Set(rows.map((r) => r.row['device']));
+        if (options.device === undefined && devices.size > 1)
+          note(
+            options,
+            `rows of ${devices.size} devices, all predicted as ${machine.name}: ${[...devices].join(', ')} (--device takes one)`,
+          );
         if (options.rows) writeOutput(options.rows, endLine(rowsCsv(rows, columns)));
         const report = summarise(rows, machine.name, kind.name, options.measured);
         await emit(options, { json: () => report, text: () => reportText(report) });
