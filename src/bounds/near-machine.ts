@@ -3,6 +3,7 @@
  * operands lie, no limit but the capacity that is asked about. Programs built on it hold no more than the kernel says.
  */
 import type { DType } from '../base/dtype.js';
+import { bareControl } from '../machine/bare.js';
 import { MATH_FNS, type MmaOp, type ResourceGraph } from '../machine/graph.js';
 import type { Op } from '../workload/op.js';
 
@@ -79,18 +80,7 @@ function machineOf(mma: readonly MmaOp[]): ResourceGraph {
       shared_reserved_B: 0,
       issue_per_cycle: 1,
     },
-    control: {
-      launch_graph_s: 0,
-      launch_eager_s: 0,
-      kernel_start_s: 0,
-      kernel_drain_s: 0,
-      dispatch_interval_s: 0,
-      workgroup_start_cycles: 0,
-      barrier_cycles: 0,
-      clock: { nominal_Hz: 1, min_Hz: 1, voltage_floor: 1 },
-      power_cap_W: 1,
-      static_W: 0,
-    },
+    control: bareControl(1),
     max_peers: 8,
   };
 }

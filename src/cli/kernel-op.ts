@@ -1,13 +1,13 @@
 /** A kernel with its shape, number format and tile, as `kernel` and `explain` are given them. */
 import { type Command, Option } from 'commander';
-import { asDType, DTYPES, type DType } from '../base/dtype.js';
-import { InputError, unknownName } from '../base/errors.js';
+import type { DType } from '../base/dtype.js';
+import { InputError } from '../base/errors.js';
 import type { KernelOptions } from '../engine/simulate.js';
 import { type AnyKernel, KERNEL_LIST, kernelsNamed } from '../kernel/library/index.js';
 import { parseShape } from '../kernel/shape.js';
 import type { ResourceGraph } from '../machine/graph.js';
 import type { Op } from '../workload/op.js';
-import type { CommonOptions } from './options.js';
+import { type CommonOptions, dtypeOf } from './options.js';
 import { note } from './output.js';
 import { parseAssignments } from './pins.js';
 import { isKernelFile, loadUserKernel } from './user-kernels.js';
@@ -82,10 +82,4 @@ function pinned(name: string, tile: boolean): string | undefined {
   const family = KERNEL_LIST.filter((k) => k.family === name);
   const exact = KERNEL_LIST.some((k) => k.name === name);
   return exact && (tile || family.length <= 1) ? name : undefined;
-}
-
-function dtypeOf(text: string): DType {
-  const dtype = asDType(text);
-  if (!dtype) throw unknownName('number format', text, DTYPES, '--dtype');
-  return dtype;
 }

@@ -1,5 +1,7 @@
 /** Options that commands share, and how their values are read. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { asDType, DTYPES, type DType } from '../base/dtype.js';
+import { unknownName } from '../base/errors.js';
 
 export interface CommonOptions {
   readonly json?: boolean;
@@ -41,4 +43,11 @@ export function splitSet(set: readonly string[] = []): { machine: string[]; work
     else out.machine.push(rest ?? text);
   }
   return out;
+}
+
+/** The value of --dtype. */
+export function dtypeOf(text: string): DType {
+  const dtype = asDType(text);
+  if (!dtype) throw unknownName('number format', text, DTYPES, '--dtype');
+  return dtype;
 }

@@ -2,8 +2,10 @@
  * A spatial array as a resource graph. The whole chip is one core; nests of loops are laid on its arrays. What has no
  * nest runs as a grid of workgroups on the last array, whose elements are the lanes, its tiles in the first shared store.
  */
+
 import { DTYPES, type DType } from '../base/dtype.js';
 import { InputError, nearestName, unknownName } from '../base/errors.js';
+import { bareControl } from './bare.js';
 import {
   type ArrayLevel,
   type Cores,
@@ -49,16 +51,11 @@ export function lowerSpatial(machine: Spatial, file: string): ResourceGraph {
       .reverse(),
     cores: coresOf(machine),
     control: {
+      ...bareControl(clock.nominal),
       launch_graph_s: launch.graph,
       launch_eager_s: launch.eager,
-      kernel_start_s: 0,
-      kernel_drain_s: 0,
-      dispatch_interval_s: 0,
-      workgroup_start_cycles: 0,
-      barrier_cycles: 0,
-      clock: { nominal_Hz: clock.nominal, min_Hz: clock.nominal, voltage_floor: 1 },
-      power_cap_W: machine.tdp ?? Number.POSITIVE_INFINITY,
       static_W: machine.static,
+      ...(machine.tdp !== undefined && { power_cap_W: machine.tdp }),
     },
     ...(machine.price !== undefined && { price_USD: machine.price }),
     ...(machine.die_area !== undefined && { die_area_mm2: machine.die_area }),

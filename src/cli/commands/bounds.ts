@@ -1,7 +1,7 @@
 /** `tilewright bounds NAME --shape … --capacity 192KiB`: the least I/O, and what schedules move beside it. */
 import { type Command, Option } from 'commander';
-import { asDType, DTYPES, type DType } from '../../base/dtype.js';
-import { InputError, unknownName } from '../../base/errors.js';
+import type { DType } from '../../base/dtype.js';
+import { InputError } from '../../base/errors.js';
 import { parseQuantity } from '../../base/units.js';
 import { type Composition, composeTrace } from '../../bounds/compose.js';
 import { type Asked, boundsFor, leastOf } from '../../bounds/evaluate.js';
@@ -14,7 +14,7 @@ import { formatOf, textTable } from '../../report/index.js';
 import { crossingsOf } from '../boundaries.js';
 import { writeOutput } from '../io.js';
 import { FORMATS, formatFor } from '../kernel-op.js';
-import { type CommonOptions, collect, common, splitSet } from '../options.js';
+import { type CommonOptions, collect, common, dtypeOf, splitSet } from '../options.js';
 import { DRAWN, emit, note, type Result } from '../output.js';
 import { parseAssignments } from '../pins.js';
 import { commandLine } from '../runs.js';
@@ -142,12 +142,6 @@ async function picked(name: string, own: AnyKernel | undefined, options: Options
       }),
     }),
   };
-}
-
-function dtypeOf(text: string): DType {
-  const dtype = asDType(text);
-  if (!dtype) throw unknownName('number format', text, DTYPES, '--dtype');
-  return dtype;
 }
 
 /** Of a matrix product or a convolution. */

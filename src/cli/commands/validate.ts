@@ -3,13 +3,13 @@
  * a table of measured times beside it.
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { asDType, DTYPES, type DType } from '../../base/dtype.js';
-import { InfeasibleError, InputError, ToleranceError, unknownName } from '../../base/errors.js';
+import type { DType } from '../../base/dtype.js';
+import { InfeasibleError, InputError, ToleranceError } from '../../base/errors.js';
 import { quantity } from '../../report/format.js';
 import { type MeasuredReport, predictTable, rowsCsv, summarise } from '../../validate/measured.js';
 import { openMachine } from '../files.js';
 import { readText, writeOutput } from '../io.js';
-import { collect, common, splitSet, wholeNumber } from '../options.js';
+import { collect, common, dtypeOf, splitSet, wholeNumber } from '../options.js';
 import { emit, endLine, note } from '../output.js';
 import { startProgress } from '../progress.js';
 import { bold, plainTable } from '../style.js';
@@ -86,12 +86,6 @@ export function define(command: Command): void {
         progress.stop();
       }
     });
-}
-
-function dtypeOf(text: string): DType {
-  const dtype = asDType(text);
-  if (!dtype) throw unknownName('number format', text, DTYPES, '--dtype');
-  return dtype;
 }
 
 /** 0.2 or 20%. */

@@ -5,7 +5,7 @@
  */
 
 import { InputError, nearestName } from '../../base/errors.js';
-import { bareControl, bareCores } from '../../engine/nest/bare.js';
+import { bareControl, bareCores } from '../../machine/bare.js';
 import type { ArrayLevel, ResourceGraph, Store } from '../../machine/graph.js';
 import type { EnergyTables } from './energy.js';
 import { Reader } from './read.js';

@@ -1,5 +1,5 @@
 /** What a machine of nothing but arrays has besides them: no launches, no registers of its own, no limit on power. */
-import type { Control, Cores } from '../../machine/graph.js';
+import type { Control, Cores } from './graph.js';
 
 /** One core of as many lanes as there are places. */
 export const bareCores = (places: number): Cores => ({
