@@ -3,7 +3,6 @@
  * a table of measured times beside it.
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { DType } from '../../base/dtype.js';
 import { InfeasibleError, InputError, ToleranceError } from '../../base/errors.js';
 import { quantity } from '../../report/format.js';
 import { type MeasuredReport, predictTable, rowsCsv, summarise } from '../../validate/measured.js';
